@@ -1,0 +1,1 @@
+//! The S3 wire format, without I/O: requests, signatures, chunks, XML and errors.

@@ -1,0 +1,1 @@
+//! The block-storage daemon: immutable blocks in segments, and their references.

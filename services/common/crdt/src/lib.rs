@@ -1,0 +1,1 @@
+//! Values that merge in any order: last-writer-wins map, two-phase set, counter.

@@ -1,0 +1,1 @@
+//! What every daemon shares: configuration, identity on disk, tracing, the view it watches, shutdown.

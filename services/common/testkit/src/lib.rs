@@ -1,0 +1,1 @@
+//! For tests: a manual clock, temporary stores, wait_until.

@@ -1,0 +1,1 @@
+//! The membership daemon: who is in the cluster, who is alive, and the layout.

@@ -1,0 +1,1 @@
+//! The metadata-table daemon: rows as registers on RocksDB.

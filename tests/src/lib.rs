@@ -1,0 +1,1 @@
+//! Starts real daemons, breaks them, and speaks S3 to them.
