@@ -1,1 +1,3 @@
 //! Starts real daemons, breaks them, and speaks S3 to them.
+
+pub mod powerfs;
