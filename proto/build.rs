@@ -5,12 +5,13 @@ use std::{env, fs};
 
 use prost::Message as _;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "cairn/common/v1/common.proto",
     "cairn/membership/v1/membership_service.proto",
     "cairn/table/v1/table_service.proto",
     "cairn/block/v1/block_service.proto",
     "cairn/admin/v1/admin_service.proto",
+    "cairn/model/v1/rows.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -38,3 +38,8 @@ pub mod admin {
         tonic::include_proto!("cairn.admin.v1");
     }
 }
+pub mod model {
+    pub mod v1 {
+        tonic::include_proto!("cairn.model.v1");
+    }
+}
