@@ -130,6 +130,16 @@ impl BlockHash {
     pub fn of(bytes: &[u8]) -> Self {
         Self(blake2b_256(bytes))
     }
+
+    /// The hash of bytes that lie in several pieces.
+    #[must_use]
+    pub fn of_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut hasher = blake2::Blake2b::<U32>::new();
+        for piece in pieces {
+            hasher.update(piece);
+        }
+        Self(hasher.finalize().into())
+    }
 }
 
 pub(crate) fn blake2b_256(bytes: &[u8]) -> [u8; 32] {
@@ -156,5 +166,6 @@ mod tests {
             BlockHash::of(b"cairn").to_string(),
             "3b991a0445791cd81841e6e768c0db4c62b36f9f23ac1059bb41991ca224be38"
         );
+        assert_eq!(BlockHash::of_pieces([b"ca".as_slice(), b"", b"irn"]), BlockHash::of(b"cairn"));
     }
 }
