@@ -1,0 +1,195 @@
+//! The operator's side of `cairn.admin.v1` and `cairn.membership.v1`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use cairn_proto::admin::v1::admin_service_client::AdminServiceClient;
+use cairn_proto::admin::v1::{
+    AllowBucketRequest, Bucket, CreateBucketRequest, CreateKeyRequest, DeleteBucketRequest, DeleteKeyRequest,
+    DenyBucketRequest, GetBucketRequest, GetKeyRequest, GetStatusRequest, GetStatusResponse, ImportKeyRequest, Key,
+    ListBucketsRequest, ListKeysRequest, Rights,
+};
+use cairn_proto::membership::v1::membership_service_client::MembershipServiceClient;
+use cairn_proto::membership::v1::{
+    ApplyLayoutRequest, ApplyLayoutResponse, ClusterView, CreateJoinTokenRequest, GetLayoutRequest, GetLayoutResponse,
+    GetViewRequest, LayoutChange, PreviewLayoutRequest, PreviewLayoutResponse, RevertLayoutRequest, Role,
+    StageLayoutRequest, Step,
+};
+use cairn_rpc::{ClusterSecret, Connector, Identity, PeerRole};
+use cairn_types::{SystemClock, SystemEntropy};
+use tokio::time::{Instant, sleep};
+use tonic::transport::Channel;
+use tonic::{Code, Response, Status};
+
+/// No command waits longer for one answer.
+const CALL_LIMIT: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(10);
+
+/// A cluster's gateways and membership daemons, tried in order until one answers.
+pub(crate) struct Client {
+    connector: Connector,
+    admin: Vec<String>,
+    membership: Vec<String>,
+}
+
+impl Client {
+    /// Signs itself a certificate of role `admin` with the cluster's secret.
+    pub(crate) fn with_secret(secret_file: &Path, admin: Vec<String>, membership: Vec<String>) -> Result<Self> {
+        let secret = ClusterSecret::load(secret_file)?;
+        let identity = Identity::derive(&secret, &[(PeerRole::Admin, None)], &[], &SystemClock, &SystemEntropy)?;
+        Ok(Self { connector: Connector::new(identity), admin, membership })
+    }
+
+    async fn admin(&self) -> Result<AdminServiceClient<Channel>> {
+        let channel = self.first_that_answers(&self.admin, "gateway").await?;
+        Ok(AdminServiceClient::new(channel))
+    }
+
+    async fn membership(&self) -> Result<MembershipServiceClient<Channel>> {
+        let channel = self.first_that_answers(&self.membership, "membership daemon").await?;
+        Ok(MembershipServiceClient::new(channel))
+    }
+
+    /// A channel to the first address that takes a connection.
+    async fn first_that_answers(&self, addresses: &[String], what: &str) -> Result<Channel> {
+        let (last, others) = addresses.split_last().with_context(|| format!("no address of a {what} is known"))?;
+        for address in others {
+            if tokio::time::timeout(CALL_LIMIT, tokio::net::TcpStream::connect(address)).await.is_ok_and(|c| c.is_ok()) {
+                return Ok(self.connector.channel(address)?);
+            }
+        }
+        Ok(self.connector.channel(last)?)
+    }
+
+    pub(crate) async fn status(&self) -> Result<GetStatusResponse> {
+        answer(self.admin().await?.get_status(limited(GetStatusRequest {})).await)
+    }
+
+    pub(crate) async fn create_key(&self, name: &str, create_bucket: bool) -> Result<(String, String)> {
+        let request = CreateKeyRequest { name: name.to_owned(), create_bucket };
+        let reply = answer(self.admin().await?.create_key(limited(request)).await)?;
+        Ok((reply.key.context("the answer names no key")?.access_key, reply.secret_key))
+    }
+
+    pub(crate) async fn import_key(&self, request: ImportKeyRequest) -> Result<Key> {
+        answer(self.admin().await?.import_key(limited(request)).await)?.key.context("the answer names no key")
+    }
+
+    pub(crate) async fn list_keys(&self) -> Result<Vec<Key>> {
+        Ok(answer(self.admin().await?.list_keys(limited(ListKeysRequest {})).await)?.keys)
+    }
+
+    pub(crate) async fn key(&self, key: &str) -> Result<Key> {
+        let request = GetKeyRequest { key: key.to_owned() };
+        answer(self.admin().await?.get_key(limited(request)).await)?.key.context("the answer names no key")
+    }
+
+    pub(crate) async fn delete_key(&self, key: &str) -> Result<Key> {
+        let request = DeleteKeyRequest { key: key.to_owned() };
+        answer(self.admin().await?.delete_key(limited(request)).await)?.key.context("the answer names no key")
+    }
+
+    pub(crate) async fn create_bucket(&self, name: &str, owner_key: &str) -> Result<Bucket> {
+        let request = CreateBucketRequest { name: name.to_owned(), owner_key: owner_key.to_owned() };
+        answer(self.admin().await?.create_bucket(limited(request)).await)?.bucket.context("the answer names no bucket")
+    }
+
+    pub(crate) async fn list_buckets(&self) -> Result<Vec<Bucket>> {
+        Ok(answer(self.admin().await?.list_buckets(limited(ListBucketsRequest {})).await)?.buckets)
+    }
+
+    pub(crate) async fn bucket(&self, name: &str) -> Result<Bucket> {
+        let request = GetBucketRequest { name: name.to_owned() };
+        answer(self.admin().await?.get_bucket(limited(request)).await)?.bucket.context("the answer names no bucket")
+    }
+
+    pub(crate) async fn delete_bucket(&self, name: &str) -> Result<()> {
+        let request = DeleteBucketRequest { name: name.to_owned() };
+        answer(self.admin().await?.delete_bucket(limited(request)).await).map(drop)
+    }
+
+    pub(crate) async fn allow(&self, bucket: &str, key: &str, rights: Rights) -> Result<Bucket> {
+        let request = AllowBucketRequest { bucket: bucket.to_owned(), key: key.to_owned(), rights: Some(rights) };
+        answer(self.admin().await?.allow_bucket(limited(request)).await)?.bucket.context("the answer names no bucket")
+    }
+
+    pub(crate) async fn deny(&self, bucket: &str, key: &str, rights: Rights) -> Result<Bucket> {
+        let request = DenyBucketRequest { bucket: bucket.to_owned(), key: key.to_owned(), rights: Some(rights) };
+        answer(self.admin().await?.deny_bucket(limited(request)).await)?.bucket.context("the answer names no bucket")
+    }
+
+    pub(crate) async fn create_join_token(&self) -> Result<String> {
+        let request = CreateJoinTokenRequest { valid_ms: 0 };
+        Ok(answer(self.membership().await?.create_join_token(limited(request)).await)?.token)
+    }
+
+    pub(crate) async fn view(&self) -> Result<ClusterView> {
+        let reply = answer(self.membership().await?.get_view(limited(GetViewRequest {})).await)?;
+        reply.view.context("the answer holds no view")
+    }
+
+    pub(crate) async fn layout(&self) -> Result<GetLayoutResponse> {
+        answer(self.membership().await?.get_layout(limited(GetLayoutRequest {})).await)
+    }
+
+    pub(crate) async fn stage(&self, changes: Vec<LayoutChange>) -> Result<()> {
+        let request = StageLayoutRequest { changes };
+        answer(self.membership().await?.stage_layout(limited(request)).await).map(drop)
+    }
+
+    pub(crate) async fn revert(&self) -> Result<()> {
+        answer(self.membership().await?.revert_layout(limited(RevertLayoutRequest {})).await).map(drop)
+    }
+
+    pub(crate) async fn preview(&self) -> Result<PreviewLayoutResponse> {
+        answer(self.membership().await?.preview_layout(limited(PreviewLayoutRequest {})).await)
+    }
+
+    pub(crate) async fn apply(&self, expected_number: u64, all_waiting: bool) -> Result<ApplyLayoutResponse> {
+        let request = ApplyLayoutRequest { expected_number, all_waiting };
+        answer(self.membership().await?.apply_layout(limited(request)).await)
+    }
+
+    /// Applies the first layout once `storage` table and block stores are heard of; does nothing where there is one.
+    pub(crate) async fn apply_when_waiting(&self, storage: usize, until: Instant) -> Result<()> {
+        loop {
+            let view = self.view().await;
+            if let Ok(view) = &view {
+                if view.record.as_ref().is_some_and(|record| record.step() != Step::Empty) {
+                    return Ok(());
+                }
+                let heard = view.nodes.iter().filter(|node| node.alive && is_storage(node.record.as_ref())).count();
+                if heard >= storage {
+                    return self.apply(0, true).await.map(drop);
+                }
+            }
+            if Instant::now() > until {
+                view?;
+                bail!("not all nodes reported to the membership daemon in time");
+            }
+            sleep(POLL).await;
+        }
+    }
+}
+
+fn is_storage(record: Option<&cairn_proto::membership::v1::NodeRecord>) -> bool {
+    record.is_some_and(|record| !record.removed && matches!(record.role(), Role::Table | Role::Block))
+}
+
+fn limited<T>(message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(CALL_LIMIT);
+    request
+}
+
+/// The message, or what a person needs to read of the failure.
+fn answer<T>(reply: Result<Response<T>, Status>) -> Result<T> {
+    match reply {
+        Ok(response) => Ok(response.into_inner()),
+        Err(status) => {
+            ensure!(status.code() != Code::Unavailable || !status.message().is_empty(), "the cluster does not answer");
+            bail!("{}", status.message())
+        }
+    }
+}
