@@ -1,0 +1,2 @@
+//! skeleton, being filled
+pub(crate) struct Fields;

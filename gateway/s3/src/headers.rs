@@ -1,0 +1,113 @@
+//! The headers an object keeps and gives back (S3.md §5).
+
+mod metadata;
+
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, EXPIRES};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+pub use metadata::Metadata;
+
+/// Where an object without a `Content-Type` of its own gets one.
+const DEFAULT_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("binary/octet-stream");
+const WEBSITE_REDIRECT_LOCATION: HeaderName = HeaderName::from_static("x-amz-website-redirect-location");
+
+/// Headers stored with an object, as the client wrote them. Header values cannot hold CR or LF.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct ObjectHeaders {
+    pub content_type: Option<String>,
+    pub cache_control: Option<String>,
+    pub content_disposition: Option<String>,
+    /// Without `aws-chunked`, which is framing and never stored.
+    pub content_encoding: Option<String>,
+    pub content_language: Option<String>,
+    pub expires: Option<String>,
+    pub website_redirect_location: Option<String>,
+}
+
+/// `response-*` parameters of a read, which replace stored headers in this answer only.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct ResponseOverrides {
+    pub content_type: Option<String>,
+    pub cache_control: Option<String>,
+    pub content_disposition: Option<String>,
+    pub content_encoding: Option<String>,
+    pub content_language: Option<String>,
+    pub expires: Option<String>,
+}
+
+impl ObjectHeaders {
+    /// Adds them to an answer. A value no header can carry is left out: it can only come from a damaged row, since
+    /// both sources are checked when a request is parsed.
+    pub fn write(&self, overrides: &ResponseOverrides, headers: &mut HeaderMap) {
+        let fields = [
+            (CONTENT_TYPE, &overrides.content_type, &self.content_type),
+            (CACHE_CONTROL, &overrides.cache_control, &self.cache_control),
+            (CONTENT_DISPOSITION, &overrides.content_disposition, &self.content_disposition),
+            (CONTENT_ENCODING, &overrides.content_encoding, &self.content_encoding),
+            (CONTENT_LANGUAGE, &overrides.content_language, &self.content_language),
+            (EXPIRES, &overrides.expires, &self.expires),
+            (WEBSITE_REDIRECT_LOCATION, &None, &self.website_redirect_location),
+        ];
+        for (name, replaced, stored) in fields {
+            if let Some(value) = replaced.as_ref().or(stored.as_ref()).and_then(|text| header_value(text)) {
+                headers.insert(name, value);
+            }
+        }
+        headers.entry(CONTENT_TYPE).or_insert(DEFAULT_CONTENT_TYPE);
+    }
+}
+
+/// Text as a header value, UTF-8 included; `None` where it holds control characters.
+pub(crate) fn header_value(text: &str) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(text.as_bytes()).ok()
+}
+
+/// `Content-Encoding` without its `aws-chunked` members; `None` where nothing is left.
+pub(crate) fn stored_content_encoding(text: &str) -> Option<String> {
+    let kept: Vec<&str> =
+        text.split(',').map(str::trim).filter(|name| !name.is_empty() && !is_aws_chunked(name)).collect();
+    (!kept.is_empty()).then(|| kept.join(", "))
+}
+
+/// Whether a member of `Content-Encoding` is the framing.
+pub(crate) fn is_aws_chunked(member: &str) -> bool {
+    member.trim().eq_ignore_ascii_case("aws-chunked")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn framing_is_not_stored() {
+        for (given, stored) in [
+            ("gzip", Some("gzip")),
+            ("aws-chunked", None),
+            ("aws-chunked,gzip", Some("gzip")),
+            ("gzip, AWS-Chunked", Some("gzip")),
+            ("aws-chunked, aws-chunked", None),
+            ("deflate, gzip", Some("deflate, gzip")),
+            ("", None),
+        ] {
+            assert_eq!(stored_content_encoding(given).as_deref(), stored, "{given}");
+        }
+    }
+
+    #[test]
+    fn overrides_replace_and_the_type_has_a_default() {
+        let stored = ObjectHeaders { cache_control: Some("no-cache".into()), ..Default::default() };
+        let overrides = ResponseOverrides { cache_control: Some("public".into()), ..Default::default() };
+        let mut headers = HeaderMap::new();
+        stored.write(&overrides, &mut headers);
+        assert_eq!(headers["cache-control"], "public");
+        assert_eq!(headers["content-type"], "binary/octet-stream");
+    }
+
+    #[test]
+    fn control_characters_never_reach_an_answer() {
+        let stored = ObjectHeaders { expires: Some("a\r\nSet-Cookie: b".into()), ..Default::default() };
+        let mut headers = HeaderMap::new();
+        stored.write(&ResponseOverrides::default(), &mut headers);
+        assert!(!headers.contains_key("expires"));
+    }
+}

@@ -1,0 +1,85 @@
+//! User metadata: `x-amz-meta-*`.
+
+use http::{HeaderMap, HeaderName};
+
+use super::header_value;
+use crate::error::{ErrorCode, S3Error};
+
+/// The prefix of the headers that carry user metadata.
+pub(crate) const PREFIX: &str = "x-amz-meta-";
+
+/// Names (without their prefix, in lower case, in order) and values of user metadata, at most 2 KiB together.
+///
+/// Values come back byte for byte as they went: plain UTF-8 as such, and RFC 2047's encoded words, in which SDKs wrap
+/// what is not ASCII, as those words.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Metadata(Vec<(String, String)>);
+
+impl Metadata {
+    /// The most bytes names and values may have together.
+    pub const MAX_BYTES: usize = 2048;
+
+    /// Takes pairs as they stand in a row or a request; sorts them by name.
+    #[must_use]
+    pub fn from_pairs(mut pairs: Vec<(String, String)>) -> Self {
+        pairs.sort();
+        Self(pairs)
+    }
+
+    /// [`Self::from_pairs`] with the limit AWS has.
+    pub fn checked(pairs: Vec<(String, String)>) -> Result<Self, S3Error> {
+        let size: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if size > Self::MAX_BYTES {
+            return Err(S3Error::new(ErrorCode::MetadataTooLarge)
+                .field("Size", size.to_string())
+                .field("MaxSizeAllowed", Self::MAX_BYTES.to_string()));
+        }
+        Ok(Self::from_pairs(pairs))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds them to an answer.
+    pub fn write(&self, headers: &mut HeaderMap) {
+        for (name, value) in self.iter() {
+            let name = HeaderName::try_from(format!("{PREFIX}{name}"));
+            if let (Ok(name), Some(value)) = (name, header_value(value)) {
+                headers.append(name, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_kibibytes_and_no_more() {
+        let of = |length: usize| Metadata::checked(vec![("k".repeat(48), "v".repeat(length - 48))]);
+        assert!(of(2048).is_ok());
+        assert_eq!(of(2049).unwrap_err().code(), ErrorCode::MetadataTooLarge);
+    }
+
+    #[test]
+    fn values_come_back_as_they_went() {
+        let pairs =
+            vec![("plain".to_owned(), "å ü 猫".to_owned()), ("encoded".to_owned(), "=?UTF-8?B?w6U=?=".to_owned())];
+        let mut headers = HeaderMap::new();
+        Metadata::checked(pairs).unwrap().write(&mut headers);
+        assert_eq!(headers["x-amz-meta-plain"].as_bytes(), "å ü 猫".as_bytes());
+        assert_eq!(headers["x-amz-meta-encoded"], "=?UTF-8?B?w6U=?=");
+    }
+}

@@ -1,0 +1,100 @@
+//! Parameters of operations on the service and on buckets.
+
+use cairn_types::BucketName;
+
+use crate::key::ObjectKey;
+
+/// How keys are written in a listing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Encoding {
+    /// `encoding-type=url`: percent-encoded, so that XML can carry any key.
+    Url,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListBuckets {
+    /// 1 to 10,000; that many where the client gives no bound.
+    pub max_buckets: u16,
+    pub prefix: Option<String>,
+    /// As given; see [`crate::token`].
+    pub continuation_token: Option<String>,
+    /// Only buckets of this region are asked for.
+    pub bucket_region: Option<String>,
+}
+
+/// `ListObjects`, the first version.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListObjects {
+    pub bucket: BucketName,
+    pub prefix: String,
+    /// Never empty.
+    pub delimiter: Option<String>,
+    /// Empty where there is none.
+    pub marker: String,
+    /// 0 to 1,000.
+    pub max_keys: u16,
+    pub encoding: Option<Encoding>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListObjectsV2 {
+    pub bucket: BucketName,
+    pub prefix: String,
+    /// Never empty.
+    pub delimiter: Option<String>,
+    pub start_after: Option<String>,
+    /// As given; see [`crate::token`].
+    pub continuation_token: Option<String>,
+    /// 0 to 1,000.
+    pub max_keys: u16,
+    pub fetch_owner: bool,
+    pub encoding: Option<Encoding>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListObjectVersions {
+    pub bucket: BucketName,
+    pub prefix: String,
+    /// Never empty.
+    pub delimiter: Option<String>,
+    /// Empty where there is none.
+    pub key_marker: String,
+    /// Only together with a key marker.
+    pub version_id_marker: Option<String>,
+    /// 0 to 1,000.
+    pub max_keys: u16,
+    pub encoding: Option<Encoding>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListMultipartUploads {
+    pub bucket: BucketName,
+    pub prefix: String,
+    /// Never empty.
+    pub delimiter: Option<String>,
+    /// Empty where there is none.
+    pub key_marker: String,
+    /// Counts only together with a key marker.
+    pub upload_id_marker: Option<String>,
+    /// 0 to 1,000.
+    pub max_uploads: u16,
+    pub encoding: Option<Encoding>,
+}
+
+/// The keys are in the body: [`crate::xml::read::delete`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeleteObjects {
+    pub bucket: BucketName,
+}
+
+/// `OPTIONS` with an `Origin`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Preflight {
+    pub bucket: Option<BucketName>,
+    pub key: Option<ObjectKey>,
+    pub origin: String,
+    /// `Access-Control-Request-Method`.
+    pub method: String,
+    /// `Access-Control-Request-Headers`, in lower case.
+    pub headers: Vec<String>,
+}

@@ -1,0 +1,6 @@
+//! XML out ([`Writer`]) and XML in ([`read`]), both without recursion over what a client sends.
+
+pub mod read;
+mod write;
+
+pub use write::Writer;
