@@ -18,7 +18,7 @@ pub struct RegisterReplies {
 }
 
 /// Rows of one partition key in the order of their sort keys, tombstones included.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Range {
     pub table: Table,
     pub partition_key: Bytes,
@@ -29,6 +29,10 @@ pub struct Range {
     /// Rows and prefixes together, 1 to 10,000.
     pub limit: usize,
     /// Keys that hold it after the prefix are folded into one common prefix each; empty: no folding.
+    ///
+    /// A group is folded only where it has a live key here. Its first live key is the witness, the rest of the group
+    /// is skipped, and its tombstones are left out. A group without a live key is not folded: its tombstones are
+    /// rows like others, for a newer tombstone here may hide a live key elsewhere.
     pub delimiter: Bytes,
     /// Send [`Envelope::data`] too.
     pub with_data: bool,
@@ -55,7 +59,8 @@ pub struct RangeReply {
     pub epoch: Epoch,
     pub rows: Vec<RangeRow>,
     pub prefixes: Vec<RangePrefix>,
-    /// All up to and including this sort key was scanned; none: the whole range was.
+    /// All up to and including this sort key was scanned; none: the whole range was. After a folded group this is
+    /// the prefix followed by at least one byte FF, or any other bound at or above the group's keys that were passed.
     pub scanned_to: Option<Bytes>,
     pub floor: Ballot,
     pub joined: Ballot,
