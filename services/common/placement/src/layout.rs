@@ -107,6 +107,55 @@ impl Ring {
         let at = usize::from(partition.0) * width;
         self.assignment.get(at..at + width).unwrap_or_default().iter().map(|index| &self.members[usize::from(*index)])
     }
+
+    /// Partitions of the ring, in order.
+    pub fn partitions(&self) -> impl Iterator<Item = PartitionId> {
+        (0..=u16::MAX).take(1 << self.partition_bits).map(PartitionId)
+    }
+
+    /// For each member, the number of partitions it holds.
+    #[must_use]
+    pub fn loads(&self) -> Vec<u64> {
+        let mut loads = vec![0; self.members.len()];
+        for member in &self.assignment {
+            loads[usize::from(*member)] += 1;
+        }
+        loads
+    }
+
+    /// How large a partition can become before its smallest holder, capacity taken by load, is full.
+    #[must_use]
+    pub fn partition_capacity_bytes(&self) -> u64 {
+        let shares = self.members.iter().zip(self.loads()).filter(|(_, load)| *load > 0);
+        shares.map(|(member, load)| member.capacity_bytes / load).min().unwrap_or(0)
+    }
+
+    /// The partitions that `store` holds, in order.
+    pub fn held_by(&self, store: StoreId) -> impl Iterator<Item = PartitionId> {
+        self.partitions().filter(move |partition| self.replicas(*partition).any(|member| member.store == store))
+    }
+
+    /// The replicas that are here and not in `previous`: what has to be copied.
+    pub fn copies<'a>(&'a self, previous: Option<&'a Ring>) -> impl Iterator<Item = (PartitionId, &'a Member)> {
+        let held = move |partition, store| {
+            previous.is_some_and(|ring| ring.replicas(partition).any(|member| member.store == store))
+        };
+        self.partitions()
+            .flat_map(|partition| self.replicas(partition).map(move |member| (partition, member)))
+            .filter(move |(partition, member)| !held(*partition, member.store))
+    }
+
+    /// Whether both rings send every key to the same stores: then going from one to the other moves nothing.
+    #[must_use]
+    pub fn places_as(&self, other: &Ring) -> bool {
+        let stores = |ring: &Ring, partition| {
+            let mut stores: Vec<StoreId> = ring.replicas(partition).map(|member| member.store).collect();
+            stores.sort_unstable();
+            stores
+        };
+        self.partition_bits == other.partition_bits
+            && self.partitions().all(|partition| stores(self, partition) == stores(other, partition))
+    }
 }
 
 /// Both rings, as one layout record names them.
