@@ -21,7 +21,8 @@ impl Program {
     pub fn find(self) -> Result<Option<PathBuf>> {
         let places = std::env::var_os("CAIRN_TEST_VENV").map(|dir| PathBuf::from(dir).join("bin"));
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let found = places.into_iter().chain(std::env::split_paths(&path)).map(|dir| dir.join(self.name)).find(|p| p.is_file());
+        let found =
+            places.into_iter().chain(std::env::split_paths(&path)).map(|dir| dir.join(self.name)).find(|p| p.is_file());
         if found.is_none() {
             let message = format!("{} is missing; get it with: {}", self.name, self.get);
             ensure!(std::env::var_os("CI").is_none(), "{message}");

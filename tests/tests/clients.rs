@@ -5,10 +5,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use cairn_tests::cluster::Cluster;
+use cairn_tests::pattern;
 use cairn_tests::program::{Client, Program};
 
 const AWS: Program = Program { name: "aws", get: "pip install awscli" };
-const PYTHON: Program = Program { name: "python3", get: "./test clients (makes a virtual environment), or pip install boto3 minio" };
+const PYTHON: Program =
+    Program { name: "python3", get: "./test clients (makes a virtual environment), or pip install boto3 minio" };
 const RCLONE: Program = Program { name: "rclone", get: "apt-get install rclone" };
 const RESTIC: Program = Program { name: "restic", get: "apt-get install restic" };
 const S3CMD: Program = Program { name: "s3cmd", get: "pip install s3cmd" };
@@ -32,22 +34,11 @@ fn with_client(program: Program, check: impl FnOnce(&Client<'_>, &Cluster) -> Re
 fn plant(tree: &Path) -> Result<()> {
     fs::create_dir_all(tree.join("deep/er"))?;
     for (name, size) in [("empty", 0), ("one", 1), ("inline", 8192), ("block", 8193), ("deep/mib", 1 << 20)] {
-        fs::write(tree.join(name), pattern(size))?;
+        fs::write(tree.join(name), pattern(1, size))?;
     }
-    fs::write(tree.join("deep/er/large.bin"), pattern(20 << 20))?;
+    fs::write(tree.join("deep/er/large.bin"), pattern(2, 20 << 20))?;
     fs::write(tree.join("deep/a name with spaces & ünïcode +%.txt"), "text")?;
     Ok(())
-}
-
-fn pattern(size: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64 ^ size as u64;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[3]
-    };
-    std::iter::repeat_with(next).take(size).collect()
 }
 
 fn same_trees(a: &Path, b: &Path) -> Result<()> {
@@ -132,7 +123,7 @@ fn restic_backs_up_checks_and_restores() {
         let run = |arguments: &[&str]| restic.run(["-r", &repository, "-p", "password"].iter().chain(arguments));
         run(&["init"])?;
         run(&["backup", "tree"])?;
-        fs::write(restic.home.join("tree/later"), pattern(3 << 20))?;
+        fs::write(restic.home.join("tree/later"), pattern(3, 3 << 20))?;
         run(&["backup", "tree"])?;
         run(&["check", "--read-data"])?;
         run(&["restore", "latest", "--target", "restored"])?;
