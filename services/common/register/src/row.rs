@@ -15,19 +15,47 @@ pub struct Row<V> {
     pub lo: Ballot,
     /// Accepted directly from a blind write: neither derived nor re-proposed.
     pub blind: bool,
+    /// Zero where a read settled "no row".
     pub op: OpId,
     /// Operations applied since `root`, root included, oldest first, at most [`Row::LINEAGE`].
     pub lineage: Vec<OpId>,
-    /// Highest ballot dropped from `lineage`; zero: none.
+    /// No operation that fell out of `lineage` was applied above this ballot; zero: none fell out.
     pub trimmed: Ballot,
+    /// Becomes `trimmed` when the older half of `lineage` falls out: no operation in that half was applied above
+    /// it. Zero where `lineage` is not longer than a half; zero otherwise means "not known", which is safe.
+    pub trim_next: Ballot,
     /// Hint: known to be chosen. Never synced.
     pub committed: bool,
     pub value: Option<V>,
 }
 
 impl<V> Row<V> {
-    /// Ids a row remembers.
+    /// Ids a row remembers, at most; a full list loses its older half at once.
     pub const LINEAGE: usize = 16;
+
+    /// "No row", as a coordinator takes it (W4): a chain that begins on the highest floor seen.
+    #[must_use]
+    pub const fn missing(floor: Ballot) -> Self {
+        Self {
+            accepted: Ballot::ZERO,
+            root: floor,
+            root_is_floor: true,
+            lo: Ballot::ZERO,
+            blind: false,
+            op: OpId([0; OpId::LEN]),
+            lineage: Vec::new(),
+            trimmed: Ballot::ZERO,
+            trim_next: Ballot::ZERO,
+            committed: false,
+            value: None,
+        }
+    }
+
+    /// Whether this is [`Row::missing`].
+    #[must_use]
+    pub const fn is_missing(&self) -> bool {
+        self.accepted.is_zero()
+    }
 }
 
 /// All a replica keeps for one key. A promise may stand without a row.
