@@ -1,4 +1,14 @@
 //! The server half of a session: one long stream that carries many calls (DESIGN §4).
+//!
+//! - **S1** The first frame each way is a handshake; a caller that means another store is told which one this is and
+//!   served nothing (`tests/session.rs: wrong_store_is_refused`).
+//! - **S2** The reader never waits for a consumer or a handler: what exceeds a bound is refused with `Busy`
+//!   (`slow_consumer_does_not_block_others`).
+//! - **S3** Every call is answered or dropped by its deadline (`deadlines_hold_on_both_sides`).
+//! - **S4** No frame, however malformed, does more than end its own session (`garbage_frames_end_only_their_session`).
+
+mod assembly;
+mod serve;
 
 use std::sync::Arc;
 
@@ -6,9 +16,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cairn_proto::common::v1::Frame;
 use cairn_types::{ClusterId, Epoch, StoreId};
-use futures_util::stream::{BoxStream, StreamExt as _};
-use tonic::Status;
+use futures_util::stream::BoxStream;
+use tonic::{Request, Status, Streaming};
 
+use crate::server::Closing;
 use crate::{CallContext, CallError};
 
 /// One call, complete: a body is handed over only after its last frame came.
@@ -16,7 +27,7 @@ pub struct SessionRequest {
     pub context: CallContext,
     /// The service's `Method` number.
     pub method: u32,
-    /// The encoded request message.
+    /// The encoded request message. A slice of the receive buffer: copy what is kept for long.
     pub head: Bytes,
     /// Pieces of at most [`crate::limits::MAX_PIECE_BYTES`]; all are here already.
     pub body: BoxStream<'static, Result<Bytes, CallError>>,
@@ -48,12 +59,32 @@ pub trait SessionService: Send + Sync + 'static {
     async fn call(&self, request: SessionRequest) -> Result<SessionReply, CallError>;
 }
 
-/// Serves one session until the peer ends it. For the `Session` rpc of table and block.
+/// What [`serve_session`] reads: the request as tonic hands it over, or its stream alone (then it ends only with its
+/// peer, not at a shutdown).
+pub struct Inbound {
+    frames: Streaming<Frame>,
+    closing: Option<Closing>,
+}
+
+impl From<Request<Streaming<Frame>>> for Inbound {
+    fn from(mut request: Request<Streaming<Frame>>) -> Self {
+        let closing = request.extensions_mut().remove::<Closing>();
+        Self { frames: request.into_inner(), closing }
+    }
+}
+
+impl From<Streaming<Frame>> for Inbound {
+    fn from(frames: Streaming<Frame>) -> Self {
+        Self { frames, closing: None }
+    }
+}
+
+/// Serves one session until the peer ends it, or the server closes and open calls are answered. For the `Session` rpc
+/// of table and block: give it the whole request.
 #[must_use]
 pub fn serve_session(
     service: Arc<dyn SessionService>,
-    inbound: tonic::Streaming<Frame>,
+    inbound: impl Into<Inbound>,
 ) -> BoxStream<'static, Result<Frame, Status>> {
-    drop((service, inbound));
-    futures_util::stream::empty().boxed()
+    serve::start(service, inbound.into())
 }
