@@ -148,7 +148,7 @@ struct MemoryCursor<'a> {
 impl Cursor for MemoryCursor<'_> {
     fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, Error> {
         let state = self.memory.0.read();
-        let found = state.current.range((self.next.as_ref(), Bound::Unbounded)).next();
+        let found = state.current.range::<Vec<u8>, _>((self.next.as_ref(), Bound::Unbounded)).next();
         let inside = found.filter(|(key, _)| self.to.as_ref().is_none_or(|to| *key < to));
         self.entry = inside.map(|(key, value)| (key.clone(), value.clone()));
         drop(state);
