@@ -13,7 +13,7 @@ use tempfile::TempDir;
 trait Subject: Sized {
     fn fresh() -> Self;
     fn store(&self) -> &dyn Store;
-    fn crash(self) -> Self;
+    fn crashed(self) -> Self;
 }
 
 impl Subject for Memory {
@@ -23,7 +23,7 @@ impl Subject for Memory {
     fn store(&self) -> &dyn Store {
         self
     }
-    fn crash(self) -> Self {
+    fn crashed(self) -> Self {
         Memory::crash(&self);
         self
     }
@@ -50,7 +50,7 @@ impl Subject for OnDisk {
         &self.store
     }
     /// What `kill -9` leaves: the files as they are, without a goodbye.
-    fn crash(self) -> Self {
+    fn crashed(self) -> Self {
         let copy = TempDir::new().unwrap();
         fs::create_dir(copy.path().join("db")).unwrap();
         for file in fs::read_dir(self.directory.path().join("db")).unwrap() {
@@ -127,7 +127,7 @@ fn synced_writes_survive_a_crash<S: Subject>() {
     put(subject.store(), b"synced", b"2", Durability::Synced);
     let sequence = subject.store().sequence();
     put(subject.store(), b"after", b"3", Durability::Unsynced);
-    let subject = subject.crash();
+    let subject = subject.crashed();
     assert_eq!(subject.store().get(b"before").unwrap().as_deref(), Some(b"1".as_slice()));
     assert_eq!(subject.store().get(b"synced").unwrap().as_deref(), Some(b"2".as_slice()));
     assert!(subject.store().sequence() >= sequence);
@@ -144,7 +144,7 @@ fn batches_are_atomic<S: Subject>() {
             let durability = if at % 4 == 0 { Durability::Synced } else { Durability::Unsynced };
             subject.store().write(batch, durability).unwrap();
         }
-        subject = subject.crash();
+        subject = subject.crashed();
         let halves = [b"a", b"b"].map(|key| subject.store().get(key).unwrap().unwrap());
         assert_eq!(halves[0], halves[1]);
         assert!(halves[0].as_ref() >= (round * 10 + 8).to_be_bytes().as_slice());
@@ -159,7 +159,7 @@ fn sequences_rise_and_flush_is_durable<S: Subject>() {
     }
     assert!(subject.store().sequence() >= first + 100);
     subject.store().flush().unwrap();
-    let subject = subject.crash();
+    let subject = subject.crashed();
     assert_eq!(all(subject.store(), b"", None).len(), 100);
     assert!((90..=110).contains(&subject.store().approximate_keys()));
     assert!(subject.store().bytes_on_disk() > 0);
@@ -182,7 +182,7 @@ fn behaves_like_a_map<S: Subject>(steps: &Steps, from: &[u8], to: Option<&[u8]>)
         };
         subject.store().write(batch, Durability::Synced).unwrap();
         if *crash {
-            subject = subject.crash();
+            subject = subject.crashed();
         }
     }
     let inside = |key: &[u8]| key >= from && to.is_none_or(|to| key < to);

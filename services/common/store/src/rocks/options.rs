@@ -129,7 +129,6 @@ fn shape_files(options: &mut rocksdb::Options) {
     options.set_max_manifest_file_size(8 * MIB);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
-    options.set_skip_stats_update_on_db_open(true);
     options.set_avoid_unnecessary_blocking_io(true);
     options.set_is_fd_close_on_exec(true);
 }
