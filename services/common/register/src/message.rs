@@ -49,7 +49,16 @@ impl<V: Clone> Proposal<V> {
             trim_next = base.accepted;
         }
         lineage.push(op);
-        Self { root: base.root, root_is_floor: base.root_is_floor, blind: false, op, lineage, trimmed, trim_next, value }
+        Self {
+            root: base.root,
+            root_is_floor: base.root_is_floor,
+            blind: false,
+            op,
+            lineage,
+            trimmed,
+            trim_next,
+            value,
+        }
     }
 
     /// The same row under another ballot (§5, re-proposing): value, `op`, `root` and lineage stay.

@@ -219,7 +219,8 @@ impl<V: Clone> Picture<V> {
         if self.in_doubt(rules) {
             return false;
         }
-        if dropped!(rules, AgreeInOneLayout) && active.iter().any(|set| is_quorum(std::slice::from_ref(set), &self.same))
+        if dropped!(rules, AgreeInOneLayout)
+            && active.iter().any(|set| is_quorum(std::slice::from_ref(set), &self.same))
         {
             return true;
         }

@@ -3,8 +3,8 @@
 use cairn_placement::Quorums;
 use cairn_types::Ballot;
 
-use super::engine::{Coordinator, Next, Operation, Seen};
 use super::Failure;
+use super::engine::{Coordinator, Next, Operation, Seen};
 use crate::{Message, Proposal};
 
 /// How a collection ended.

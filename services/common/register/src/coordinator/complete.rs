@@ -13,11 +13,16 @@ use crate::{Proposal, Row};
 
 /// What the head was, settled, when the completion began: kept in the upload's row.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Base {
-    /// `root` and `op` of the head; none where it had no row.
-    pub head: Option<(Ballot, OpId)>,
-    /// No value of the operation was sent at or below this ballot: the head's `accepted`, or the highest floor seen.
-    pub since: Ballot,
+pub enum Base {
+    Head {
+        root: Ballot,
+        op: OpId,
+        /// No value of the completion was sent at or below this ballot: the head's `accepted` when it was first read, or
+        /// the floor if there was none. Stays when the base moves on.
+        since: Ballot,
+    },
+    /// There was no row; the highest floor seen.
+    Missing { floor: Ballot },
 }
 
 impl Base {
@@ -25,15 +30,24 @@ impl Base {
     #[must_use]
     pub fn of<V>(found: &Found<V>) -> Self {
         match &found.row {
-            Some(row) => Self { head: Some((row.root, row.op)), since: row.accepted },
-            None => Self { head: None, since: found.floor },
+            Some(row) => Self::Head { root: row.root, op: row.op, since: row.accepted },
+            None => Self::Missing { floor: found.floor },
         }
     }
 
     /// The base moved on to another operation's row of the same chain ([`Completed::Moved`]).
     #[must_use]
     pub fn moved_to<V>(self, row: &Row<V>) -> Self {
-        Self { head: Some((row.root, row.op)), since: self.since }
+        Self::Head { root: row.root, op: row.op, since: self.since() }
+    }
+
+    /// No value of the completion was sent at or below this ballot.
+    #[must_use]
+    pub const fn since(self) -> Ballot {
+        match self {
+            Self::Head { since, .. } => since,
+            Self::Missing { floor } => floor,
+        }
     }
 }
 
@@ -95,15 +109,16 @@ impl<V: Clone> Operation<V> for Completing<V> {
             return again(Completed::Applied { ballot });
         }
         let begun_on_floor = current.is_missing() || current.root_is_floor;
-        let same_chain = match self.base.head {
-            Some((root, _)) => !current.is_missing() && current.root == root,
-            None => {
-                current.root <= self.base.since || (begun_on_floor && dropped!(seen.rules, CompleteFloorIgnored))
+        let (same_chain, is_base) = match self.base {
+            Base::Head { root, op, .. } => {
+                let same_chain = !current.is_missing() && current.root == root;
+                (same_chain, same_chain && current.op == op)
             }
-        };
-        let is_base = match self.base.head {
-            Some((_, op)) => same_chain && current.op == op,
-            None => same_chain && current.is_missing(),
+            Base::Missing { floor } => {
+                let trusted = begun_on_floor && dropped!(seen.rules, CompleteFloorIgnored);
+                let same_chain = current.root <= floor || trusted;
+                (same_chain, same_chain && current.is_missing())
+            }
         };
         if is_base || dropped!(seen.rules, CompleteWithoutBase) {
             return Next::Propose {
@@ -113,7 +128,7 @@ impl<V: Clone> Operation<V> for Completing<V> {
             };
         }
         if same_chain {
-            if current.trimmed > self.base.since && !dropped!(seen.rules, CompleteTrimmedIgnored) {
+            if current.trimmed > self.base.since() && !dropped!(seen.rules, CompleteTrimmedIgnored) {
                 // The operation may be among the ids that fell out of the lineage.
                 return Next::Fail(Failure::Unknown);
             }

@@ -528,11 +528,9 @@ impl<V: Clone, O: Operation<V>> Coordinator<V, O, O::Outcome> {
         match self.phase {
             // These begin again in the new epoch when they are over.
             Phase::Backoff | Phase::Gate(_) | Phase::Idle | Phase::Ended => {}
-            Phase::Query(_)
-            | Phase::Ready
-            | Phase::Prepare { .. }
-            | Phase::Accept { .. }
-            | Phase::WriteBack { .. } => self.begin(now, out),
+            Phase::Query(_) | Phase::Ready | Phase::Prepare { .. } | Phase::Accept { .. } | Phase::WriteBack { .. } => {
+                self.begin(now, out)
+            }
         }
     }
 
