@@ -303,14 +303,12 @@ pub fn alive(pid: u32) -> bool {
 }
 
 fn cpu_of(pid: u32) -> Result<Duration> {
-    // schedstat counts nanoseconds on a CPU, for one thread; stat counts clock ticks, for all.
-    let mut total = Duration::ZERO;
-    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let text = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
-        let nanos: u64 = text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0);
-        total += Duration::from_nanos(nanos);
-    }
-    Ok(total)
+    // Fields 14 and 15 of proc_pid_stat(5), counted after the name, which may hold anything: user and system ticks of
+    // all threads, ended ones too.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let rest = stat.rsplit(')').next().context("no name in stat")?;
+    let ticks: u64 = rest.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap_or(0)).sum();
+    Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
 }
 
 fn rss_of(pid: u32) -> Result<u64> {

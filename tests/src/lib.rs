@@ -1,6 +1,7 @@
 //! Starts real daemons, breaks them, and speaks S3 to them.
 
 pub mod cluster;
+pub mod cost;
 pub mod load;
 pub mod powerfs;
 pub mod program;

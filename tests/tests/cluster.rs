@@ -16,6 +16,8 @@ const GROWTH_LIMIT: u64 = 192 << 20;
 const IDLE_RSS_LIMIT: u64 = 30 << 20;
 /// One stopped node of three may make no operation take longer than this.
 const STOPPED_NODE_LIMIT: Duration = Duration::from_secs(2);
+/// CPU time on a busy machine varies; a regression worth stopping for is larger than this.
+const COST_MARGIN: f64 = 1.5;
 
 fn run(test: impl AsyncFnOnce() -> Result<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -282,6 +284,21 @@ fn a_process_starts_again_by_its_argv() {
         let mut through = S3::new(&second, &cluster.ready);
         for role in ["table", "block", "membership", "gateway"] {
             ensure!(through.get(&bucket, role).await?.expect(200)?.body == pattern(3, 2 * MIB));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn operations_cost_what_they_may() {
+    run(async || {
+        let cluster = Cluster::three()?;
+        let costs = cairn_tests::cost::measure(&cluster, if full() { 10_000 } else { 2_000 }).await?;
+        for cost in &costs {
+            println!("MEASURED {}", cost.line());
+        }
+        for cost in &costs {
+            ensure!(cost.cpu_ms <= cost.goal.cpu_ms * COST_MARGIN, "{} costs too much", cost.line());
         }
         Ok(())
     });
