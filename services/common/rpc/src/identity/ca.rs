@@ -173,6 +173,5 @@ mod tests {
         {
             assert_eq!(host_of(address), host, "{address}");
         }
-        assert!(names(&["bad name:1".to_owned()]).is_err() || names(&["bad name:1".to_owned()]).is_ok());
     }
 }
