@@ -1,1 +1,3 @@
-//! For tests: a manual clock, temporary stores, wait_until.
+//! For tests: a checker of histories for linearizability.
+
+pub mod linear;
