@@ -61,6 +61,7 @@ pub enum Action<V, T> {
 }
 
 /// What happened.
+#[allow(clippy::large_enum_variant, reason = "nearly every event is a reply, and none is kept")]
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Event<V> {
     Reply {

@@ -83,7 +83,7 @@ impl<V: Clone> Complete<V> {
     #[must_use]
     pub fn new(op: OpId, base: Base, value: V, conditional: bool, quorums: Quorums, written_at_ms: u64) -> Self {
         let completing = Completing { id: op, base, value, conditional };
-        Self::with(completing, quorums, written_at_ms.saturating_add(LATEST_MS))
+        Self::with(completing, quorums, written_at_ms.saturating_add(LATEST_MS)).above(base.since())
     }
 }
 

@@ -169,6 +169,12 @@ impl<V: Clone, O: Operation<V>> Coordinator<V, O, O::Outcome> {
         }
     }
 
+    /// Makes ballots above `ballot` only.
+    pub(super) fn above(mut self, ballot: Ballot) -> Self {
+        self.seen = self.seen.max(ballot);
+        self
+    }
+
     /// Gives up after `tries` rounds that came to nothing, instead of [`TRIES`].
     #[must_use]
     pub fn with_tries(mut self, tries: u32) -> Self {
@@ -345,27 +351,21 @@ impl<V: Clone, O: Operation<V>> Coordinator<V, O, O::Outcome> {
         if round != self.round {
             return;
         }
+        let querying = matches!(self.phase, Phase::Query(_) | Phase::Ready);
+        if here && !now.is_future(highest(&reply)) && !(querying && dropped!(self.rules, WriteWithoutQuery)) {
+            self.seen = self.seen.max(highest(&reply));
+        }
         if !matches!(reply.verdict, Verdict::Ack | Verdict::Absorbed) {
-            if here && !now.is_future(highest(&reply)) {
-                self.seen = self.seen.max(highest(&reply));
-            }
             return self.on_refusal(store, Some(reply.verdict), now, out);
         }
+        if querying {
+            // While the body flows the last reply is heard as well.
+            self.usage = self.usage.max(reply.usage);
+        }
         match &mut self.phase {
-            Phase::Query(poll) => {
-                self.usage = self.usage.max(reply.usage);
-                poll.reply(store, reply, now);
-            }
-            Phase::Ready => {
-                // The third reply: the body still flows, so it may be heard as well.
-                self.usage = self.usage.max(reply.usage);
-                if !now.is_future(highest(&reply)) {
-                    self.seen = self.seen.max(highest(&reply));
-                }
-            }
-            Phase::Prepare { poll, .. } => poll.reply(store, reply, now),
+            Phase::Query(poll) | Phase::Prepare { poll, .. } => poll.reply(store, reply, now),
             Phase::Accept { votes, .. } | Phase::WriteBack { votes, .. } => votes.yes(store),
-            Phase::Idle | Phase::Backoff | Phase::Gate(_) | Phase::Ended => {}
+            Phase::Idle | Phase::Ready | Phase::Backoff | Phase::Gate(_) | Phase::Ended => {}
         }
         self.count(now, out);
     }
@@ -414,7 +414,7 @@ impl<V: Clone, O: Operation<V>> Coordinator<V, O, O::Outcome> {
         match std::mem::replace(&mut self.phase, Phase::Backoff) {
             Phase::Query(poll) => {
                 let picture = poll.picture(self.rules);
-                if !(dropped!(self.rules, WriteWithoutQuery) && self.first.is_zero()) {
+                if !dropped!(self.rules, WriteWithoutQuery) {
                     self.seen = self.seen.max(picture.seen);
                 }
                 let next = self.op.queried(&Self::seen(self.rules, &self.quorums, &self.earlier, self.first, &picture));
