@@ -52,6 +52,9 @@ pub(crate) struct DevArgs {
     /// Do not start a process again that died.
     #[arg(long)]
     no_restart: bool,
+    /// Stop when standard input closes: for programs that start a store and must not leave it behind.
+    #[arg(long)]
+    exit_with_stdin: bool,
 }
 
 /// The whole of `cairn dev`, until Ctrl-C.
@@ -64,7 +67,7 @@ pub(crate) async fn run(args: DevArgs, json: bool) -> Result<()> {
     let _lock = lock(&data_dir)?;
     let mut dev = Dev::prepare(&args, data_dir)?;
     let stop = CancellationToken::new();
-    let interrupted = tokio::spawn(stop_on_signal(stop.clone()));
+    let interrupted = tokio::spawn(stop_on_signal(stop.clone(), args.exit_with_stdin));
     let result = tokio::select! {
         started = dev.start() => started.map(Some),
         () = stop.cancelled() => Ok(None),

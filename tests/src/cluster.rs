@@ -248,8 +248,9 @@ fn launch(options: &Options, data_dir: &Path, dir: &Path) -> Result<(Child, Read
     if !options.restart {
         command.arg("--no-restart");
     }
-    let mut parent =
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn().context("starting cairn dev")?;
+    // Its standard input closes when this process ends, however it ends: nothing is left running.
+    command.arg("--exit-with-stdin").stdin(Stdio::piped());
+    let mut parent = command.stdout(log.try_clone()?).stderr(log).spawn().context("starting cairn dev")?;
     let began = Instant::now();
     loop {
         if let Ok(text) = fs::read(&ready_file)

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod cost;
+pub mod history;
 pub mod load;
 pub mod powerfs;
 pub mod program;

@@ -231,7 +231,7 @@ fn listings_echo_fold_and_page() {
             none.element("IsTruncated").as_deref() == Some("false") && none.element("KeyCount").as_deref() == Some("0")
         );
         let mut seen = Vec::new();
-        let mut token = None;
+        let mut token: Option<String> = None;
         loop {
             let mut query = vec![("delimiter", "/"), ("max-keys", "1")];
             if let Some(token) = &token {
