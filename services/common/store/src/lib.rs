@@ -46,10 +46,21 @@ pub enum Error {
     Io(String),
 }
 
+/// What is known of a key without the disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Cached {
+    Known(Option<Bytes>),
+    /// [`Store::get`] knows.
+    OnDisk,
+}
+
 /// An ordered map from bytes to bytes. Every call may block on the disk: a cached [`Store::get`] costs a few
 /// microseconds, a synced write an fsync, which concurrent callers share.
 pub trait Store: Debug + Send + Sync + 'static {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error>;
+
+    /// [`Store::get`] that never touches the disk: for async threads.
+    fn get_cached(&self, key: &[u8]) -> Result<Cached, Error>;
 
     /// Applies `batch` whole.
     fn write(&self, batch: Batch, durability: Durability) -> Result<(), Error>;

@@ -7,7 +7,7 @@ use std::path::Path;
 use bytes::Bytes;
 use parking_lot::RwLock;
 
-use crate::{Batch, Change, Cursor, Durability, Error, Store};
+use crate::{Batch, Cached, Change, Cursor, Durability, Error, Store};
 
 type Map = BTreeMap<Vec<u8>, Bytes>;
 
@@ -90,6 +90,10 @@ impl State {
 impl Store for Memory {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         Ok(self.0.read().current.get(key).cloned())
+    }
+
+    fn get_cached(&self, key: &[u8]) -> Result<Cached, Error> {
+        self.get(key).map(Cached::Known)
     }
 
     fn write(&self, batch: Batch, durability: Durability) -> Result<(), Error> {

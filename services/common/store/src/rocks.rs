@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use rocksdb::checkpoint::Checkpoint;
-use rocksdb::{DB, DBRawIterator, ErrorKind, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{DB, DBRawIterator, ErrorKind, ReadOptions, ReadTier, WriteBatch, WriteOptions};
 
 pub use options::{FatalHandler, Options, abort};
 
-use crate::{Batch, Change, Cursor, Durability, Error, Store};
+use crate::{Batch, Cached, Change, Cursor, Durability, Error, Store};
 
 /// A [`Store`] in one directory.
 pub struct Rocks {
@@ -76,6 +76,16 @@ impl Store for Rocks {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         let found = self.db.get_pinned(key).map_err(told_apart)?;
         Ok(found.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    fn get_cached(&self, key: &[u8]) -> Result<Cached, Error> {
+        let mut options = ReadOptions::default();
+        options.set_read_tier(ReadTier::BlockCache);
+        match self.db.get_pinned_opt(key, &options) {
+            Ok(found) => Ok(Cached::Known(found.map(|value| Bytes::copy_from_slice(&value)))),
+            Err(error) if error.kind() == ErrorKind::Incomplete => Ok(Cached::OnDisk),
+            Err(error) => Err(told_apart(error)),
+        }
     }
 
     fn write(&self, batch: Batch, durability: Durability) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use cairn_store::{Batch, Durability, Memory, Options, Rocks, Store};
+use cairn_store::{Batch, Cached, Durability, Memory, Options, Rocks, Store};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -90,6 +90,24 @@ fn gets_what_was_put<S: Subject>() {
     store.write(batch, Durability::Synced).unwrap();
     assert_eq!(store.get(b"a").unwrap(), None);
     assert_eq!(store.get(b"b").unwrap().as_deref(), Some(b"".as_slice()));
+}
+
+fn cached_reads_never_lie<S: Subject>() {
+    let subject = S::fresh();
+    for at in 0_u32..200 {
+        put(subject.store(), &at.to_be_bytes(), &[7; 1000], Durability::Unsynced);
+    }
+    let known = |subject: &S, at: u32| subject.store().get_cached(&at.to_be_bytes()).unwrap();
+    assert_eq!(known(&subject, 3), Cached::Known(Some(vec![7; 1000].into())));
+    assert_eq!(known(&subject, 200), Cached::Known(None));
+    subject.store().flush().unwrap();
+    let subject = subject.crashed();
+    for at in 0..200 {
+        let cached = known(&subject, at);
+        assert!(cached == Cached::OnDisk || cached == Cached::Known(Some(vec![7; 1000].into())));
+        assert!(subject.store().get(&at.to_be_bytes()).unwrap().is_some());
+        assert!(matches!(known(&subject, at), Cached::Known(Some(_))));
+    }
 }
 
 fn later_changes_of_a_batch_stand<S: Subject>() {
@@ -221,6 +239,7 @@ macro_rules! suite {
 
 suite! {
     gets_what_was_put,
+    cached_reads_never_lie,
     later_changes_of_a_batch_stand,
     cursors_seek_both_ways_inside_their_bounds,
     synced_writes_survive_a_crash,
