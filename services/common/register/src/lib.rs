@@ -10,6 +10,7 @@ mod message;
 pub mod replica;
 mod row;
 mod rules;
+pub mod voters;
 mod votes;
 
 pub use ballots::{Now, Proposer};
