@@ -31,7 +31,7 @@ pub use collect::{Collect, Collected};
 pub use complete::{Base, Complete, Completed};
 pub use engine::{Coordinator, Next, Operation, Seen};
 pub use read::{Found, Read};
-pub use write::{Write, Written};
+pub use write::{Blind, Write, Written};
 
 use cairn_placement::Quorums;
 use cairn_types::StoreId;
