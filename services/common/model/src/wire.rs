@@ -11,6 +11,7 @@
 
 mod calls;
 mod disk;
+mod listed;
 mod rows;
 
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use calls::{
     encode_register_request, encode_register_response,
 };
 pub use disk::{decode_key_state, encode_key_state};
+pub use listed::decode_listed_key_state;
 pub use rows::{
     decode_ballot, decode_envelope, decode_key, decode_proposal, decode_row, encode_ballot, encode_envelope,
     encode_key, encode_proposal, encode_row,

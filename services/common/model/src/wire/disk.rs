@@ -15,14 +15,14 @@ const FORMAT: u32 = 1;
 
 /// A key's state on disk. Field numbers are never reused.
 #[derive(Clone, PartialEq, prost::Message)]
-struct StoredKey {
+pub(super) struct StoredKey {
     #[prost(uint32, tag = "1")]
-    format: u32,
+    pub(super) format: u32,
     /// Absent: equal to the row's accepted ballot, or none where there is no row.
     #[prost(message, optional, tag = "2")]
-    promised: Option<common::Ballot>,
+    pub(super) promised: Option<common::Ballot>,
     #[prost(message, optional, tag = "3")]
-    row: Option<v1::Row>,
+    pub(super) row: Option<v1::Row>,
 }
 
 #[must_use]
@@ -34,8 +34,11 @@ pub fn encode_key_state(state: &KeyState<Envelope>) -> Vec<u8> {
 
 /// Refuses other formats, and a promise below the accepted ballot (REGISTER §2).
 pub fn decode_key_state(bytes: Bytes) -> Result<KeyState<Envelope>, WireError> {
+    decode_stored(decode_bytes("stored key", bytes)?)
+}
+
+pub(super) fn decode_stored(stored: StoredKey) -> Result<KeyState<Envelope>, WireError> {
     const WHAT: &str = "stored key";
-    let stored: StoredKey = decode_bytes(WHAT, bytes)?;
     if stored.format != FORMAT {
         return Err(WireError::malformed(WHAT, format!("format {} is not {FORMAT}", stored.format)));
     }
