@@ -59,8 +59,8 @@ pub struct RangeReply {
     pub epoch: Epoch,
     pub rows: Vec<RangeRow>,
     pub prefixes: Vec<RangePrefix>,
-    /// All up to and including this sort key was scanned; none: the whole range was. After a folded group this is
-    /// the prefix followed by at least one byte FF, or any other bound at or above the group's keys that were passed.
+    /// All up to and including this sort key was scanned; none: the whole range was. Where it is a prefix of
+    /// `prefixes`, all keys that begin with it were.
     pub scanned_to: Option<Bytes>,
     pub floor: Ballot,
     pub joined: Ballot,

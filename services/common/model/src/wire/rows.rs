@@ -80,6 +80,7 @@ pub fn encode_proposal(proposal: &Proposal<Envelope>) -> v1::Proposal {
         op: encode_op(proposal.op),
         lineage: encode_lineage(proposal.op, &proposal.lineage),
         trimmed: encode_ballot(proposal.trimmed),
+        trim_next: encode_ballot(proposal.trim_next),
         envelope: proposal.value.as_ref().map(encode_envelope),
     }
 }
@@ -93,6 +94,7 @@ pub fn decode_proposal(proposal: v1::Proposal) -> Result<Proposal<Envelope>, Wir
         op,
         lineage: decode_lineage(op, &proposal.lineage)?,
         trimmed: decode_ballot(proposal.trimmed),
+        trim_next: decode_ballot(proposal.trim_next),
         value: proposal.envelope.map(decode_envelope).transpose()?,
     })
 }
@@ -108,6 +110,7 @@ pub fn encode_row(row: &Row<Envelope>) -> v1::Row {
         op: encode_op(row.op),
         lineage: encode_lineage(row.op, &row.lineage),
         trimmed: encode_ballot(row.trimmed),
+        trim_next: encode_ballot(row.trim_next),
         committed: row.committed,
         envelope: row.value.as_ref().map(encode_envelope),
     }
@@ -126,6 +129,7 @@ pub fn decode_row(row: v1::Row) -> Result<Row<Envelope>, WireError> {
         op,
         lineage: decode_lineage(op, &row.lineage)?,
         trimmed: decode_ballot(row.trimmed),
+        trim_next: decode_ballot(row.trim_next),
         committed: row.committed,
         value: row.envelope.map(decode_envelope).transpose()?,
     })
