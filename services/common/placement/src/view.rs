@@ -43,14 +43,18 @@ pub struct LayoutRecord {
     pub number: u64,
     pub epoch: Epoch,
     pub step: Step,
-    /// None under [`Step::Empty`], one under [`Step::Stable`], else the old and the new one.
+    /// Under [`Step::Empty`] none, or the one that an empty cluster replaces; one under [`Step::Stable`]; else the old
+    /// and the new one.
     pub layouts: Vec<Arc<Layout>>,
     pub voters: Vec<Voter>,
     pub op: OpId,
 }
 
 /// What a node last said of itself.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+///
+/// `epoch` is one the store has *persisted*, read before `has_data` is looked up: so a status of epoch e without data
+/// means that no call of an older epoch can bring data any more.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub struct NodeStatus {
     pub bytes_used: u64,
     pub bytes_free: u64,
@@ -60,7 +64,7 @@ pub struct NodeStatus {
 }
 
 /// One daemon, as membership knows it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct NodeInfo {
     pub store: StoreId,
     pub role: Role,
