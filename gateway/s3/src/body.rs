@@ -54,6 +54,62 @@ pub struct Digests {
 }
 
 impl BodySpec {
+    /// Reads what the headers say. Checksum headers are taken as the body's.
+    pub(crate) fn read(fields: &Fields<'_>) -> Result<Self, S3Error> {
+        let mut spec = Self::read_without_checksum(fields)?;
+        spec.checksum = checksum_header(fields, |text| text)?;
+        if let (Some(checksum), Some(_)) = (&spec.checksum, spec.trailer) {
+            return Err(S3Error::with_message(
+                ErrorCode::InvalidRequest,
+                format!("Expecting a single x-amz-checksum- header, and {} comes twice.", checksum.algorithm().name()),
+            ));
+        }
+        Ok(spec)
+    }
+
+    /// Reads what the headers say, where checksum headers are not of this body but of a whole object.
+    pub(crate) fn read_without_checksum(fields: &Fields<'_>) -> Result<Self, S3Error> {
+        let payload = Payload::read(fields)?.unwrap_or(Payload::Unsigned);
+        let framing = read_framing(fields, payload)?;
+        let content_length = content_length(fields)?;
+        let decoded_length = fields.number("x-amz-decoded-content-length")?;
+        let length = match framing {
+            Framing::Chunked(_) => Some(decoded_length.ok_or(ErrorCode::MissingContentLength)?),
+            Framing::Plain if decoded_length.is_some() && decoded_length != content_length => {
+                return Err(S3Error::with_message(
+                    ErrorCode::InvalidRequest,
+                    "x-amz-decoded-content-length differs from Content-Length, but the body is not aws-chunked.",
+                ));
+            }
+            Framing::Plain => content_length,
+        };
+        Ok(Self {
+            length,
+            framing,
+            content_md5: content_md5(fields)?,
+            sha256: match payload {
+                Payload::Sha256(hash) => Some(hash),
+                _ => None,
+            },
+            checksum: None,
+            trailer: read_trailer(fields, framing)?,
+        })
+    }
+
+    /// AWS refuses a request that names its checksum algorithm and then sends no value of it.
+    pub(crate) fn require_announced_checksum(&self, fields: &Fields<'_>) -> Result<(), S3Error> {
+        let Some(name) = fields.amz("x-amz-sdk-checksum-algorithm")? else { return Ok(()) };
+        let why = match (Algorithm::from_name(&name), self.checksum_algorithm()) {
+            (Some(announced), Some(sent)) if announced == sent => return Ok(()),
+            (Some(_), None) => {
+                "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers \
+                 were found."
+            }
+            _ => "Value for x-amz-sdk-checksum-algorithm header is invalid.",
+        };
+        Err(S3Error::with_message(ErrorCode::InvalidRequest, why))
+    }
+
     /// The algorithm to compute over the body, where the client uses one.
     #[must_use]
     pub fn checksum_algorithm(&self) -> Option<Algorithm> {
@@ -96,3 +152,71 @@ impl BodySpec {
         Ok(())
     }
 }
+
+/// The one `x-amz-checksum-*` header, its text first passed through `clean`. Two are an error, as with AWS.
+pub(crate) fn checksum_header(fields: &Fields<'_>, clean: fn(&str) -> &str) -> Result<Option<Checksum>, S3Error> {
+    let mut found = None;
+    for algorithm in Algorithm::ALL {
+        let header = algorithm.header();
+        let Some(text) = fields.amz(header)? else { continue };
+        let value = Checksum::from_base64(algorithm, clean(&text)).ok_or_else(|| {
+            S3Error::with_message(ErrorCode::InvalidRequest, format!("Value for {header} header is invalid."))
+        })?;
+        if found.replace(value).is_some() {
+            return Err(S3Error::with_message(
+                ErrorCode::InvalidRequest,
+                "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// Chunked where the payload's kind says so, or where `Content-Encoding` does and nothing signs the body as a whole:
+/// a body under one hash is what was hashed, and `aws-chunked` then only a name to strip.
+fn read_framing(fields: &Fields<'_>, payload: Payload) -> Result<Framing, S3Error> {
+    let announced = fields.header("content-encoding")?.is_some_and(|text| text.split(',').any(is_aws_chunked));
+    Ok(match payload {
+        Payload::StreamingSigned => Framing::Chunked(ChunkMode::Signed),
+        Payload::StreamingSignedTrailer => Framing::Chunked(ChunkMode::SignedTrailer),
+        Payload::StreamingUnsignedTrailer => Framing::Chunked(ChunkMode::Unsigned),
+        Payload::Unsigned if announced => Framing::Chunked(ChunkMode::Unsigned),
+        Payload::Unsigned | Payload::Sha256(_) => Framing::Plain,
+    })
+}
+
+fn content_length(fields: &Fields<'_>) -> Result<Option<u64>, S3Error> {
+    let Some(text) = fields.header("content-length")? else { return Ok(None) };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let length = text.parse().ok().filter(|_| digits);
+    length
+        .map(Some)
+        .ok_or_else(|| S3Error::invalid_argument("Content-Length", &text, "Content-Length must be a number."))
+}
+
+fn content_md5(fields: &Fields<'_>) -> Result<Option<[u8; 16]>, S3Error> {
+    let Some(text) = fields.header("content-md5")? else { return Ok(None) };
+    let bytes = STANDARD.decode(&text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.map(Some).ok_or_else(|| {
+        S3Error::with_message(ErrorCode::InvalidDigest, "The Content-MD5 you specified is not valid.")
+            .field("Content-MD5", text)
+    })
+}
+
+/// `x-amz-trailer`: at most one checksum, and only where the framing has a trailer.
+fn read_trailer(fields: &Fields<'_>, framing: Framing) -> Result<Option<Algorithm>, S3Error> {
+    let Some(text) = fields.amz("x-amz-trailer")? else { return Ok(None) };
+    let why = match framing {
+        Framing::Plain | Framing::Chunked(ChunkMode::Signed) => "x-amz-trailer is there, but the body has no trailer.",
+        Framing::Chunked(ChunkMode::SignedTrailer | ChunkMode::Unsigned) => {
+            if let Some(algorithm) = Algorithm::from_header(&text.trim().to_ascii_lowercase()) {
+                return Ok(Some(algorithm));
+            }
+            "The value specified in the x-amz-trailer header is not supported"
+        }
+    };
+    Err(S3Error::with_message(ErrorCode::InvalidRequest, why).field("Trailer", text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub use metadata::Metadata;
 
+use crate::error::S3Error;
+use crate::fields::Fields;
+use crate::query::Query;
+
 /// Where an object without a `Content-Type` of its own gets one.
 const DEFAULT_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("binary/octet-stream");
 const WEBSITE_REDIRECT_LOCATION: HeaderName = HeaderName::from_static("x-amz-website-redirect-location");
@@ -55,6 +59,46 @@ impl ObjectHeaders {
         }
         headers.entry(CONTENT_TYPE).or_insert(DEFAULT_CONTENT_TYPE);
     }
+}
+
+impl ObjectHeaders {
+    /// Reads the headers to keep.
+    pub(crate) fn read(fields: &Fields<'_>) -> Result<Self, S3Error> {
+        Ok(Self {
+            content_type: fields.header("content-type")?,
+            cache_control: fields.header("cache-control")?,
+            content_disposition: fields.header("content-disposition")?,
+            content_encoding: fields.header("content-encoding")?.and_then(|text| stored_content_encoding(&text)),
+            content_language: fields.header("content-language")?,
+            expires: fields.header("expires")?,
+            website_redirect_location: fields.amz("x-amz-website-redirect-location")?,
+        })
+    }
+}
+
+impl ResponseOverrides {
+    /// Reads the `response-*` parameters; `InvalidArgument` where a value could not stand in a header.
+    pub(crate) fn read(query: &Query) -> Result<Self, S3Error> {
+        let get = |name: &'static str| match query.non_empty(name) {
+            Some(text) if header_value(text).is_none() => {
+                Err(S3Error::invalid_argument(name, text, "The value cannot stand in a header."))
+            }
+            text => Ok(text.map(str::to_owned)),
+        };
+        Ok(Self {
+            content_type: get("response-content-type")?,
+            cache_control: get("response-cache-control")?,
+            content_disposition: get("response-content-disposition")?,
+            content_encoding: get("response-content-encoding")?,
+            content_language: get("response-content-language")?,
+            expires: get("response-expires")?,
+        })
+    }
+}
+
+/// Whether a lower-case header name is one of user metadata.
+pub(crate) fn is_metadata(name: &str) -> bool {
+    name.starts_with(metadata::PREFIX)
 }
 
 /// Text as a header value, UTF-8 included; `None` where it holds control characters.

@@ -14,6 +14,7 @@ mod fields;
 pub mod headers;
 mod key;
 pub mod operation;
+mod query;
 pub mod range;
 pub mod request;
 pub mod token;

@@ -1,9 +1,12 @@
 //! User metadata: `x-amz-meta-*`.
 
+use std::collections::BTreeSet;
+
 use http::{HeaderMap, HeaderName};
 
 use super::header_value;
 use crate::error::{ErrorCode, S3Error};
+use crate::fields::Fields;
 
 /// The prefix of the headers that carry user metadata.
 pub(crate) const PREFIX: &str = "x-amz-meta-";
@@ -35,6 +38,19 @@ impl Metadata {
                 .field("MaxSizeAllowed", Self::MAX_BYTES.to_string()));
         }
         Ok(Self::from_pairs(pairs))
+    }
+
+    /// Reads the headers of a request, and those hoisted into its query. An empty value is a value here.
+    pub(crate) fn read(fields: &Fields<'_>) -> Result<Self, S3Error> {
+        let names: BTreeSet<String> = fields.all_amz_names().filter(|name| name.starts_with(PREFIX)).collect();
+        let pairs = names.into_iter().map(|name| {
+            let value = fields.amz(&name)?.unwrap_or_default();
+            if header_value(&value).is_none() {
+                return Err(S3Error::invalid_argument(&name, &value, "The value cannot stand in a header."));
+            }
+            Ok((name[PREFIX.len()..].to_owned(), value))
+        });
+        Self::checked(pairs.collect::<Result<_, _>>()?)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {

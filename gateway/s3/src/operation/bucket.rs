@@ -2,6 +2,7 @@
 
 use cairn_types::BucketName;
 
+use crate::error::S3Error;
 use crate::key::ObjectKey;
 
 /// How keys are written in a listing.
@@ -16,7 +17,7 @@ pub struct ListBuckets {
     /// 1 to 10,000; that many where the client gives no bound.
     pub max_buckets: u16,
     pub prefix: Option<String>,
-    /// As given; see [`crate::token`].
+    /// As given; see [`Self::resume_after`].
     pub continuation_token: Option<String>,
     /// Only buckets of this region are asked for.
     pub bucket_region: Option<String>,
@@ -42,13 +43,32 @@ pub struct ListObjectsV2 {
     pub prefix: String,
     /// Never empty.
     pub delimiter: Option<String>,
+    /// As given, for the echo; see [`Self::resume_after`].
     pub start_after: Option<String>,
-    /// As given; see [`crate::token`].
+    /// As given, for the echo; see [`Self::resume_after`].
     pub continuation_token: Option<String>,
     /// 0 to 1,000.
     pub max_keys: u16,
     pub fetch_owner: bool,
     pub encoding: Option<Encoding>,
+}
+
+impl ListObjectsV2 {
+    /// The key or prefix the listing goes on after: the token's, else `start-after`; `None` at the beginning.
+    /// `InvalidArgument` where the token is none of ours.
+    pub fn resume_after(&self) -> Result<Option<String>, S3Error> {
+        match self.continuation_token.as_deref() {
+            None | Some("") => Ok(self.start_after.clone().filter(|key| !key.is_empty())),
+            Some(token) => crate::token::decode(token).map(Some),
+        }
+    }
+}
+
+impl ListBuckets {
+    /// The name the listing goes on after; `None` at the beginning. `InvalidArgument` where the token is none of ours.
+    pub fn resume_after(&self) -> Result<Option<String>, S3Error> {
+        self.continuation_token.as_deref().map(crate::token::decode).transpose()
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
