@@ -69,8 +69,9 @@ impl Block {
         let mut slots = BTreeMap::new();
         for (number, directory) in directories {
             let newest = directory.segment_numbers().unwrap_or_default().last().copied();
-            let mark = index.mark(number).map_err(OpenError::Index)?.segment;
-            let next_segment = newest.map_or(0, |newest| newest + 1).max(mark.saturating_add(u32::from(mark > 0)));
+            // Numbers begin with 1 and are never used again, even where a segment is lost: the index may still name it.
+            let known = index.mark(number).map_err(OpenError::Index)?.segment;
+            let next_segment = newest.unwrap_or(0).max(known).saturating_add(1);
             let writer = Writer::start(WriterParts {
                 directory: directory.clone(),
                 index: index.clone(),

@@ -89,22 +89,20 @@ impl Blocks {
         let hashes = references.iter().map(|(hash, _)| *hash).collect();
         let missing = self
             .change(context, hashes, move |blocks, changes| {
-                let mut missing = Vec::new();
+                let mut missing = BTreeSet::new();
                 let mut current: BTreeMap<BlockHash, Block> = BTreeMap::new();
                 for (hash, reference) in &references {
-                    let here = blocks.servable(*hash)?;
-                    let Some(here) = here.filter(|_| !missing.contains(hash)) else {
-                        missing.push(*hash);
+                    let Some(here) = blocks.servable(*hash)? else {
+                        missing.insert(*hash);
                         continue;
                     };
                     if blocks.index.is_removed(*hash, reference.manifest)? {
-                        missing.push(*hash);
+                        missing.insert(*hash);
                     } else if !blocks.index.has_reference(*hash, reference.manifest)? {
                         changes.add_reference(*hash, current.entry(*hash).or_insert(here), reference);
                     }
                 }
-                missing.dedup();
-                Ok(missing)
+                Ok(missing.into_iter().collect())
             })
             .await?;
         self.fence.check_current(&admitted)?;

@@ -45,6 +45,7 @@ pub(crate) struct Directory {
     failure: ArcSwapOption<String>,
     free: AtomicU64,
     used: AtomicU64,
+    spare: AtomicU64,
     /// Whether reads may ask for cached pages only; false once the file system refused.
     cached_reads: AtomicBool,
     /// Held for its lock.
@@ -70,6 +71,7 @@ impl Directory {
             failure: ArcSwapOption::empty(),
             free: AtomicU64::new(0),
             used: AtomicU64::new(0),
+            spare: AtomicU64::new(0),
             cached_reads: AtomicBool::new(true),
             _lock: lock,
         };
@@ -130,8 +132,6 @@ impl Directory {
     pub(crate) fn punch(&self, number: u32, offset: u64, length: u64) -> io::Result<()> {
         let file = OpenOptions::new().write(true).open(self.segment_path(number))?;
         rustix::fs::fallocate(&file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, length)?;
-        let used = |used: u64| Some(used.saturating_sub(length));
-        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, used).ok();
         Ok(())
     }
 
@@ -155,7 +155,12 @@ impl Directory {
 
     /// Bytes that writes may still take, as of the last look.
     pub(crate) fn usable(&self) -> u64 {
-        if self.failure.load().is_some() { 0 } else { self.free().saturating_sub(self.reserve) }
+        if self.failure.load().is_some() { 0 } else { self.above_reserve() + self.spare.load(Ordering::Relaxed) }
+    }
+
+    /// Bytes that may be asked of the file system, as of the last look.
+    pub(crate) fn above_reserve(&self) -> u64 {
+        self.free().saturating_sub(self.reserve)
     }
 
     pub(crate) fn free(&self) -> u64 {
@@ -168,6 +173,16 @@ impl Directory {
 
     pub(crate) fn add_used(&self, bytes: u64) {
         self.used.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn subtract_used(&self, bytes: u64) {
+        let rest = |used: u64| Some(used.saturating_sub(bytes));
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest).ok();
+    }
+
+    /// What the open segment has been given and not used yet.
+    pub(crate) fn set_spare(&self, bytes: u64) {
+        self.spare.store(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn cached_reads(&self) -> bool {

@@ -4,6 +4,7 @@
 //! noted in the same batch, so a crash between the two loses no space.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,8 +156,13 @@ fn punch(blocks: &Blocks, holes: &[Hole]) -> Result<u64, cairn_store::Error> {
             Ok(()) => {
                 for hole in holes {
                     changes.forget_hole(hole);
+                    slot.directory.subtract_used(hole.length);
                     bytes += hole.length;
                 }
+            }
+            // Where the whole segment is gone there is nothing to give back.
+            Err(cause) if cause.kind() == ErrorKind::NotFound => {
+                holes.into_iter().for_each(|hole| changes.forget_hole(hole));
             }
             Err(cause) => warn!(segment, %cause, "cannot give space back yet"),
         }

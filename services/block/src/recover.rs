@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use cairn_store::{Durability, Error};
@@ -115,9 +116,13 @@ impl<'a> Recovery<'a> {
         let file = File::open(&path)?;
         let header = match directory.read_header(&file) {
             Ok(header) if header.number == number => header,
-            Ok(_) => return Ok(self.lost(directory, number, "it is another segment")),
-            Err(cause) if cause.kind() == io::ErrorKind::InvalidData => {
-                return Ok(self.lost(directory, number, &cause.to_string()));
+            Ok(_) => {
+                self.lost(directory, number, "it is another segment");
+                return Ok(());
+            }
+            Err(cause) if matches!(cause.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
+                self.lost(directory, number, &cause.to_string());
+                return Ok(());
             }
             Err(cause) => return Err(cause.into()),
         };
@@ -207,7 +212,7 @@ impl<'a> Recovery<'a> {
     fn is_right(&self, hash: BlockHash, file: &File, block: &Block) -> bool {
         let mut data = vec![0; block.size as usize];
         let place = block.location.offset + u64::from(block.location.header_length);
-        std::os::unix::fs::FileExt::read_exact_at(file, &mut data, place).is_ok()
+        file.read_exact_at(&mut data, place).is_ok()
             && data.chunks(PIECE_BYTES as usize).zip(&block.crc32c).all(|(piece, crc)| crc32c(piece) == *crc)
             && BlockHash::of(&data) == hash
     }

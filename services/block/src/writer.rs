@@ -176,6 +176,7 @@ impl Worker {
         if let Err(error) = &written {
             warn!(directory = %self.directory.path.display(), blocks = group.len(), %error, "blocks were not written");
         }
+        self.output.report_spare();
         if let Err(cause) = self.directory.refresh_space() {
             self.directory.fail("asking for free space", &cause);
         }

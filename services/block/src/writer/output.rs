@@ -136,7 +136,8 @@ impl Output {
         if !self.preallocates || needed <= segment.allocated {
             return Ok(());
         }
-        let ahead = needed.next_multiple_of(PREALLOCATE_BYTES).min(self.segment_bytes.max(needed));
+        let ahead = needed.next_multiple_of(PREALLOCATE_BYTES).min(self.segment_bytes);
+        let ahead = ahead.min(segment.allocated + self.directory.above_reserve()).max(needed);
         // Where there is no space for all that, what is needed will do.
         for end in [ahead, needed] {
             match rustix::fs::fallocate(
@@ -228,6 +229,12 @@ impl Output {
             error!(directory = %self.directory.path.display(), %cause, "fdatasync failed, the process ends now");
             std::process::abort();
         }
+    }
+
+    /// Tells the directory what is allocated and not used.
+    pub(super) fn report_spare(&self) {
+        let spare = self.segment.as_ref().map_or(0, |segment| segment.allocated.saturating_sub(segment.position));
+        self.directory.set_spare(spare);
     }
 
     pub(super) fn position(&self) -> u64 {
