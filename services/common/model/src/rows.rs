@@ -23,7 +23,7 @@ pub use object::{
     BlockRef, Blocks, Checksum, ChecksumAlgorithm, ChecksumType, Headers, ManifestPage, ManifestPart, ObjectData,
     ObjectHead, PageEntries, Pages,
 };
-pub use upload::{Completed, Completing, Condition, PartRow, UploadBase, UploadRow, UploadState};
+pub use upload::{Completed, Completing, Condition, PartRow, UploadRow, UploadState};
 
 /// Why bytes are not a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

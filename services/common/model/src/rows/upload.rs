@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use cairn_proto::common::v1 as common;
 use cairn_proto::model::v1;
+use cairn_register::Base;
 use cairn_types::{Ballot, ManifestId, OpId};
 
 use super::object::{Checksum, ChecksumAlgorithm, ChecksumType, Headers, ObjectHead, Pages};
@@ -41,21 +42,9 @@ pub struct Completing {
     pub head: ObjectHead,
     /// Its data: pages of parts.
     pub parts: Pages,
-    pub base: UploadBase,
+    /// The settled head on which the object is written.
+    pub base: Base,
     pub condition: Condition,
-}
-
-/// The settled head on which a completed object is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum UploadBase {
-    Head {
-        root: Ballot,
-        op: OpId,
-    },
-    /// There was none; the highest floor seen.
-    Missing {
-        floor: Ballot,
-    },
 }
 
 /// Of a conditional write.
@@ -145,7 +134,7 @@ impl Completing {
             parts_digest: Bytes::copy_from_slice(&self.parts_digest),
             head: Some(self.head.to_proto()),
             parts: Some(self.parts.to_proto()),
-            base: Some(self.base.to_proto()),
+            base: Some(base_to_proto(self.base)),
             condition: self.condition.to_proto(),
         }
     }
@@ -157,7 +146,7 @@ impl Completing {
             parts_digest: digest(&proto.parts_digest)?,
             head: ObjectHead::from_proto(proto.head.ok_or(RowError::Field("head"))?)?,
             parts: Pages::from_proto(proto.parts.ok_or(RowError::Field("parts"))?)?,
-            base: UploadBase::from_proto(proto.base.ok_or(RowError::Field("base"))?)?,
+            base: base_from_proto(proto.base.ok_or(RowError::Field("base"))?)?,
             condition: Condition::from_proto(proto.condition),
         })
     }
@@ -185,24 +174,34 @@ impl Completed {
     }
 }
 
-impl UploadBase {
-    fn to_proto(self) -> v1::UploadBase {
-        let (root, op) = match self {
-            UploadBase::Head { root, op } => (root, op.to_bytes()),
-            UploadBase::Missing { floor } => (floor, Bytes::new()),
-        };
-        let root = common::Ballot { epoch: root.epoch, time: root.time, proposer: root.proposer };
-        v1::UploadBase { root: Some(root), op }
-    }
-
-    fn from_proto(proto: v1::UploadBase) -> Result<Self, RowError> {
-        let root = proto.root.unwrap_or_default();
-        let root = Ballot { epoch: root.epoch, time: root.time, proposer: root.proposer };
-        if proto.op.is_empty() {
-            return Ok(UploadBase::Missing { floor: root });
+fn base_to_proto(base: Base) -> v1::UploadBase {
+    match base {
+        Base::Head { root, op, since } => v1::UploadBase {
+            root: Some(ballot_to_proto(root)),
+            op: op.to_bytes(),
+            since: Some(ballot_to_proto(since)),
+        },
+        Base::Missing { floor } => {
+            v1::UploadBase { root: Some(ballot_to_proto(floor)), op: Bytes::new(), since: None }
         }
-        Ok(UploadBase::Head { root, op: OpId::try_from(proto.op.as_ref())? })
     }
+}
+
+fn base_from_proto(proto: v1::UploadBase) -> Result<Base, RowError> {
+    let root = ballot_from_proto(proto.root.unwrap_or_default());
+    if proto.op.is_empty() {
+        return Ok(Base::Missing { floor: root });
+    }
+    let since = ballot_from_proto(proto.since.ok_or(RowError::Field("base"))?);
+    Ok(Base::Head { root, op: OpId::try_from(proto.op.as_ref())?, since })
+}
+
+const fn ballot_to_proto(ballot: Ballot) -> common::Ballot {
+    common::Ballot { epoch: ballot.epoch, time: ballot.time, proposer: ballot.proposer }
+}
+
+const fn ballot_from_proto(proto: common::Ballot) -> Ballot {
+    Ballot { epoch: proto.epoch, time: proto.time, proposer: proto.proposer }
 }
 
 impl Condition {
@@ -271,8 +270,8 @@ mod tests {
 
     fn base() -> impl Strategy<Value = UploadBase> {
         let ballot = any::<(u32, u64, u64)>().prop_map(|(epoch, time, proposer)| Ballot { epoch, time, proposer });
-        (ballot, any::<Option<[u8; 16]>>()).prop_map(|(root, op)| match op {
-            Some(op) => UploadBase::Head { root, op: OpId(op) },
+        (ballot.clone(), ballot, any::<Option<[u8; 16]>>()).prop_map(|(root, since, op)| match op {
+            Some(op) => UploadBase::Head { root, op: OpId(op), since },
             None => UploadBase::Missing { floor: root },
         })
     }
