@@ -20,8 +20,7 @@ pub use multipart::{
     AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, ListParts, UploadPart, UploadPartCopy,
 };
 pub use object::{
-    CopyObject, CopySource, DeleteObject, GetObjectAttributes, ObjectAttribute, ObjectAttributes, ObjectRef, PutObject,
-    ReadObject,
+    CopyObject, CopySource, DeleteObject, GetObjectAttributes, ObjectAttributes, ObjectRef, PutObject, ReadObject,
 };
 pub use unset::{ReadUnset, Unset};
 

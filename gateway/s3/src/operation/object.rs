@@ -57,17 +57,7 @@ impl ReadObject {
     }
 }
 
-/// The answers `GetObjectAttributes` can give.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ObjectAttribute {
-    ETag,
-    Checksum,
-    ObjectParts,
-    StorageClass,
-    ObjectSize,
-}
-
-/// Which of them were asked for: at least one.
+/// Which facts `GetObjectAttributes` was asked for: at least one.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct ObjectAttributes {
     pub etag: bool,
