@@ -1,0 +1,206 @@
+//! `cairn.admin.v1` on the wire. Decides nothing; certificates were checked before (`cairn_rpc`'s table of rights).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cairn_model::rows::Rights;
+use cairn_model::view::encode_view;
+use cairn_proto::admin::v1;
+use cairn_proto::admin::v1::admin_service_server::AdminService;
+use cairn_quorum::Op;
+use cairn_rpc::CallError;
+use cairn_types::RequestId;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use http::StatusCode;
+use tonic::{Request, Response, Status};
+
+use super::{AdminError, KeyInfo, status};
+use crate::core::Core;
+use crate::directory::Bucket;
+
+/// Buckets whose usage is asked for at a time.
+const IN_FLIGHT: usize = 16;
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// The service.
+pub(crate) struct Admin {
+    core: Arc<Core>,
+}
+
+impl From<AdminError> for Status {
+    fn from(error: AdminError) -> Self {
+        let text = error.to_string();
+        Status::from(match error {
+            AdminError::NotFound(_) => CallError::NotFound(text),
+            AdminError::Invalid(_) => CallError::Invalid(text),
+            AdminError::Conflict(_) => CallError::Conflict(text),
+            AdminError::Failed(failure) => {
+                tracing::warn!(error = %failure.error, cause = failure.cause, "an operator's request failed");
+                match failure.error.code().status() {
+                    StatusCode::SERVICE_UNAVAILABLE => CallError::Unavailable(failure.error.message().to_owned()),
+                    _ => CallError::Internal(text),
+                }
+            }
+        })
+    }
+}
+
+impl Admin {
+    pub(crate) const fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    fn op(&self) -> Op {
+        self.core.begin(RequestId::random(self.core.entropy.as_ref()))
+    }
+
+    /// Keys' names by their ids, to show grants with.
+    async fn names(&self, op: &Op) -> Result<BTreeMap<String, String>, AdminError> {
+        Ok(self.core.list_keys(op).await?.into_iter().map(|key| (key.id, key.row.name)).collect())
+    }
+
+    async fn describe(&self, op: &Op, bucket: Bucket) -> Result<v1::Bucket, AdminError> {
+        let names = self.names(op).await?;
+        let usage = self.core.usage(op, &bucket).await?;
+        Ok(show_bucket(&bucket, &names, usage))
+    }
+}
+
+fn show_rights(rights: Rights) -> v1::Rights {
+    v1::Rights { read: rights.read, write: rights.write, owner: rights.owner }
+}
+
+fn read_rights(rights: Option<v1::Rights>) -> Rights {
+    let rights = rights.unwrap_or_default();
+    Rights { read: rights.read, write: rights.write, owner: rights.owner }
+}
+
+fn show_key(key: &KeyInfo, buckets: &[Bucket]) -> v1::Key {
+    let grants = buckets
+        .iter()
+        .filter(|bucket| !bucket.rights(&key.id).is_none())
+        .map(|bucket| v1::KeyGrant {
+            bucket: bucket.name.to_string(),
+            rights: Some(show_rights(bucket.rights(&key.id))),
+        })
+        .collect();
+    v1::Key {
+        access_key: key.id.clone(),
+        name: key.row.name.clone(),
+        create_bucket: key.row.create_bucket,
+        created_at_ms: key.row.created_at_ms,
+        grants,
+    }
+}
+
+fn show_bucket(bucket: &Bucket, names: &BTreeMap<String, String>, (objects, bytes): (u64, u64)) -> v1::Bucket {
+    let grants = bucket.row.grants.iter().map(|(access_key, rights)| v1::BucketGrant {
+        access_key: access_key.clone(),
+        key_name: names.get(access_key).cloned().unwrap_or_default(),
+        rights: Some(show_rights(*rights)),
+    });
+    v1::Bucket {
+        name: bucket.name.to_string(),
+        bucket_id: bucket.id.to_bytes(),
+        created_at_ms: bucket.row.created_at_ms,
+        grants: grants.collect(),
+        objects,
+        bytes,
+    }
+}
+
+#[tonic::async_trait]
+impl AdminService for Admin {
+    async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Answer<v1::GetStatusResponse> {
+        let view = self.core.cluster.view();
+        let health = status::judge(&view);
+        Ok(Response::new(v1::GetStatusResponse {
+            view: Some(encode_view(&view)),
+            ready: health.ready,
+            notes: health.notes,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }))
+    }
+
+    async fn create_key(&self, request: Request<v1::CreateKeyRequest>) -> Answer<v1::CreateKeyResponse> {
+        let request = request.into_inner();
+        let made = self.core.create_key(&self.op(), &request.name, request.create_bucket).await?;
+        let secret_key = made.secret.as_str().to_owned();
+        Ok(Response::new(v1::CreateKeyResponse { key: Some(show_key(&made.key, &[])), secret_key }))
+    }
+
+    async fn import_key(&self, request: Request<v1::ImportKeyRequest>) -> Answer<v1::ImportKeyResponse> {
+        let v1::ImportKeyRequest { name, access_key, secret_key, create_bucket } = request.into_inner();
+        let secret = zeroize::Zeroizing::new(secret_key);
+        let key = self.core.import_key(&self.op(), &name, access_key, &secret, create_bucket).await?;
+        Ok(Response::new(v1::ImportKeyResponse { key: Some(show_key(&key, &[])) }))
+    }
+
+    async fn list_keys(&self, _: Request<v1::ListKeysRequest>) -> Answer<v1::ListKeysResponse> {
+        let op = self.op();
+        let buckets = self.core.list_buckets(&op).await.map_err(AdminError::from)?;
+        let keys = self.core.list_keys(&op).await?.iter().map(|key| show_key(key, &buckets)).collect();
+        Ok(Response::new(v1::ListKeysResponse { keys }))
+    }
+
+    async fn get_key(&self, request: Request<v1::GetKeyRequest>) -> Answer<v1::GetKeyResponse> {
+        let op = self.op();
+        let key = self.core.find_key(&op, &request.get_ref().key).await?;
+        let buckets = self.core.list_buckets(&op).await.map_err(AdminError::from)?;
+        Ok(Response::new(v1::GetKeyResponse { key: Some(show_key(&key, &buckets)) }))
+    }
+
+    async fn delete_key(&self, request: Request<v1::DeleteKeyRequest>) -> Answer<v1::DeleteKeyResponse> {
+        let key = self.core.delete_key(&self.op(), &request.get_ref().key).await?;
+        Ok(Response::new(v1::DeleteKeyResponse { key: Some(show_key(&key, &[])) }))
+    }
+
+    async fn create_bucket(&self, request: Request<v1::CreateBucketRequest>) -> Answer<v1::CreateBucketResponse> {
+        let request = request.into_inner();
+        let op = self.op();
+        let bucket = self.core.add_bucket(&op, &request.name, &request.owner_key).await?;
+        let bucket = self.describe(&op, bucket).await?;
+        Ok(Response::new(v1::CreateBucketResponse { bucket: Some(bucket) }))
+    }
+
+    async fn list_buckets(&self, _: Request<v1::ListBucketsRequest>) -> Answer<v1::ListBucketsResponse> {
+        let op = self.op();
+        let names = self.names(&op).await?;
+        let buckets = self.core.list_buckets(&op).await.map_err(AdminError::from)?;
+        let usages: Vec<_> = buckets.iter().map(|bucket| self.core.usage(&op, bucket)).collect();
+        let usages: Vec<_> = stream::iter(usages).buffered(IN_FLIGHT).try_collect().await?;
+        let buckets = buckets.iter().zip(usages).map(|(bucket, usage)| show_bucket(bucket, &names, usage)).collect();
+        Ok(Response::new(v1::ListBucketsResponse { buckets }))
+    }
+
+    async fn get_bucket(&self, request: Request<v1::GetBucketRequest>) -> Answer<v1::GetBucketResponse> {
+        let op = self.op();
+        let bucket = self.core.bucket_named(&op, &request.get_ref().name).await?;
+        let bucket = self.describe(&op, bucket).await?;
+        Ok(Response::new(v1::GetBucketResponse { bucket: Some(bucket) }))
+    }
+
+    async fn delete_bucket(&self, request: Request<v1::DeleteBucketRequest>) -> Answer<v1::DeleteBucketResponse> {
+        let op = self.op();
+        let bucket = self.core.bucket_named(&op, &request.get_ref().name).await?;
+        self.core.delete_bucket(&op, &bucket).await.map_err(AdminError::from)?;
+        Ok(Response::new(v1::DeleteBucketResponse {}))
+    }
+
+    async fn allow_bucket(&self, request: Request<v1::AllowBucketRequest>) -> Answer<v1::AllowBucketResponse> {
+        let v1::AllowBucketRequest { bucket, key, rights } = request.into_inner();
+        let op = self.op();
+        let bucket = self.core.allow(&op, &bucket, &key, read_rights(rights)).await?;
+        let bucket = self.describe(&op, bucket).await?;
+        Ok(Response::new(v1::AllowBucketResponse { bucket: Some(bucket) }))
+    }
+
+    async fn deny_bucket(&self, request: Request<v1::DenyBucketRequest>) -> Answer<v1::DenyBucketResponse> {
+        let v1::DenyBucketRequest { bucket, key, rights } = request.into_inner();
+        let op = self.op();
+        let bucket = self.core.deny(&op, &bucket, &key, read_rights(rights)).await?;
+        let bucket = self.describe(&op, bucket).await?;
+        Ok(Response::new(v1::DenyBucketResponse { bucket: Some(bucket) }))
+    }
+}

@@ -1,0 +1,292 @@
+//! From a stream of bytes to durable blocks: cut, hash, send, with a bounded number of blocks in flight.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use cairn_model::rows::{BlockRef, Blocks, ManifestPage, ObjectData, PageEntries, Pages, TypedRow as _};
+use cairn_model::{Envelope, keys};
+use cairn_quorum::{Cluster, Op, PutBlock, Reference};
+use cairn_s3::body::Digests;
+use cairn_s3::{ErrorCode, S3Error};
+use cairn_types::{BucketId, Epoch, ManifestId, UploadId};
+use tokio::task::JoinSet;
+
+use super::digest::{HashPool, Pieces, Running, Wanted};
+use crate::budget::Reservation;
+use crate::core::Core;
+use crate::failure::Failure;
+
+/// Bytes of a block (DESIGN §6).
+pub(crate) const BLOCK: usize = 1 << 20;
+
+/// Where bytes come from: a request's body, or another object.
+pub(crate) trait Source: Send {
+    /// The next bytes, never none; none at the end, after everything that could be verified was.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Failure>> + Send;
+}
+
+/// Whose blocks these will be.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) bucket: BucketId,
+    pub(crate) key: Bytes,
+    /// Of a part.
+    pub(crate) upload: Option<UploadId>,
+    pub(crate) manifest: ManifestId,
+    pub(crate) epoch: Epoch,
+}
+
+impl Target {
+    pub(crate) fn reference(&self, written_at_ms: u64) -> Reference {
+        Reference {
+            manifest: self.manifest,
+            bucket: self.bucket,
+            key: self.key.clone(),
+            upload: self.upload,
+            written_at_ms,
+            epoch: self.epoch,
+        }
+    }
+}
+
+/// A body that is durable; nothing names it yet.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) size: u64,
+    pub(crate) digests: Digests,
+    pub(crate) data: ObjectData,
+}
+
+impl Core {
+    /// Stores a body of `length` bytes. A small one of an object is only read: its head will hold it.
+    ///
+    /// # Errors
+    /// What the source says; `IncompleteBody` where it is shorter or longer than `length`; what replicas say.
+    pub(crate) async fn store_body(
+        &self,
+        op: Op,
+        target: &Target,
+        length: u64,
+        wanted: Wanted,
+        source: &mut impl Source,
+    ) -> Result<Stored, Failure> {
+        if target.upload.is_none() && length <= ObjectData::INLINE_MAX as u64 {
+            return self.read_inline(length, wanted, source).await;
+        }
+        let mut pipeline = Pipeline::new(self, op, target, wanted);
+        let mut cutter = Cutter::new(source);
+        let mut left = length;
+        while left > 0 {
+            let size = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
+            let reservation = self.budget.reserve(size).await?;
+            let pieces = cutter.take(size).await?;
+            pipeline.push(size, pieces, reservation).await?;
+            left -= size as u64;
+        }
+        cutter.end().await?;
+        let (digests, blocks) = pipeline.finish().await?;
+        let data = self.list_blocks(op, target, blocks).await?;
+        Ok(Stored { size: length, digests, data })
+    }
+
+    async fn read_inline(&self, length: u64, wanted: Wanted, source: &mut impl Source) -> Result<Stored, Failure> {
+        let size = usize::try_from(length).unwrap_or(ObjectData::INLINE_MAX);
+        let _reservation = self.budget.reserve(size).await?;
+        let mut cutter = Cutter::new(source);
+        let pieces = cutter.take(size).await?;
+        cutter.end().await?;
+        let mut body = BytesMut::with_capacity(size);
+        pieces.iter().for_each(|piece| body.extend_from_slice(piece));
+        let digests = Running::new(wanted).update(self.pool.clone(), pieces).await?.finish();
+        Ok(Stored { size: length, digests, data: ObjectData::Inline(body.freeze()) })
+    }
+
+    /// Blocks as the head lists them: themselves where they are few, else in pages, settled on return. Parts always
+    /// use pages, which outlive the part's row.
+    pub(crate) async fn list_blocks(
+        &self,
+        op: Op,
+        target: &Target,
+        blocks: Vec<BlockRef>,
+    ) -> Result<ObjectData, Failure> {
+        if target.upload.is_none() && blocks.len() <= ObjectData::BLOCKS_MAX {
+            return Ok(ObjectData::Blocks(Blocks { manifest: target.manifest, blocks }));
+        }
+        let pages = blocks.chunks(ManifestPage::ENTRIES_MAX).map(|page| {
+            let bytes = page.iter().map(|block| u64::from(block.size)).sum();
+            (bytes, PageEntries::Blocks(page.to_vec()))
+        });
+        Ok(ObjectData::Pages(self.write_pages(op, target, pages.collect()).await?))
+    }
+
+    /// Writes a manifest's pages, each with the bytes it stands for; all are settled on return.
+    pub(crate) async fn write_pages(
+        &self,
+        op: Op,
+        target: &Target,
+        pages: Vec<(u64, PageEntries)>,
+    ) -> Result<Pages, Failure> {
+        let page_bytes = pages.iter().map(|(bytes, _)| *bytes).collect();
+        let owner = target.upload.map_or_else(|| target.bucket.to_bytes(), |upload| upload.to_bytes());
+        let rows = (0_u32..).zip(pages).map(|(number, (_, entries))| {
+            let page = ManifestPage {
+                bucket: target.bucket,
+                key: target.key.clone(),
+                upload: target.upload,
+                written_at_ms: op.written_at_ms,
+                entries,
+            };
+            let envelope = Envelope { owner: owner.clone(), value: page.encode(), ..Envelope::default() };
+            (keys::manifest_page(target.manifest, number), self.new_op(), Some(envelope))
+        });
+        let op = op.renewed(self.operation_timeout());
+        for written in self.cluster.write_many(&op, rows.collect()).await? {
+            written?;
+        }
+        Ok(Pages { manifest: target.manifest, page_bytes })
+    }
+}
+
+/// Takes exact numbers of bytes from a source, without copying them.
+struct Cutter<'a, S> {
+    source: &'a mut S,
+    rest: Bytes,
+}
+
+impl<'a, S: Source> Cutter<'a, S> {
+    const fn new(source: &'a mut S) -> Self {
+        Self { source, rest: Bytes::new() }
+    }
+
+    async fn take(&mut self, size: usize) -> Result<Pieces, Failure> {
+        let mut pieces = Vec::new();
+        let mut missing = size;
+        while missing > 0 {
+            if self.rest.is_empty() {
+                self.rest = self.source.next().await?.ok_or_else(|| S3Error::new(ErrorCode::IncompleteBody))?;
+            }
+            let piece = self.rest.split_to(self.rest.len().min(missing));
+            missing -= piece.len();
+            pieces.push(piece);
+        }
+        Ok(pieces.into())
+    }
+
+    /// Nothing may follow.
+    async fn end(self) -> Result<(), Failure> {
+        if self.rest.is_empty() && self.source.next().await?.is_none() {
+            return Ok(());
+        }
+        Err(S3Error::with_message(ErrorCode::IncompleteBody, "The body is longer than was declared.").into())
+    }
+}
+
+/// Blocks of one body on their way to replicas. Dropping it stops what has not been sent.
+struct Pipeline {
+    cluster: Cluster,
+    pool: HashPool,
+    op: Op,
+    patience: Duration,
+    reference: Reference,
+    in_flight_max: usize,
+    in_flight: JoinSet<Result<(usize, BlockRef), Failure>>,
+    blocks: Vec<Option<BlockRef>>,
+    /// The digests up to the last block pushed.
+    digests: JoinSet<Result<Running, Failure>>,
+}
+
+impl Pipeline {
+    fn new(core: &Core, op: Op, target: &Target, wanted: Wanted) -> Self {
+        let mut chain = JoinSet::new();
+        chain.spawn(std::future::ready(Ok(Running::new(wanted))));
+        Self {
+            cluster: core.cluster.clone(),
+            pool: core.pool.clone(),
+            op,
+            patience: core.operation_timeout(),
+            reference: target.reference(op.written_at_ms),
+            in_flight_max: core.config.limits.upload_blocks.max(1),
+            in_flight: JoinSet::new(),
+            blocks: Vec::new(),
+            digests: chain,
+        }
+    }
+
+    /// Waits until there is room, then sends the block on its way.
+    async fn push(&mut self, size: usize, pieces: Pieces, reservation: Reservation) -> Result<(), Failure> {
+        while self.in_flight.len() >= self.in_flight_max {
+            self.reap().await?;
+        }
+        let digests = self.digests_so_far().await?;
+        let (pool, shared) = (self.pool.clone(), pieces.clone());
+        self.digests.spawn(async move { Ok(digests.update(pool, shared).await?) });
+        let index = self.blocks.len();
+        self.blocks.push(None);
+        let (cluster, pool, op) = (self.cluster.clone(), self.pool.clone(), self.op.renewed(self.patience));
+        let reference = self.reference.clone();
+        self.in_flight.spawn(async move {
+            let (hash, crc32c) = pool.block(pieces.clone()).await?;
+            let data = pieces.to_vec();
+            cluster.put_block(&op, PutBlock { hash, crc32c, reference, data }).await?;
+            drop(reservation);
+            let size = u32::try_from(size).unwrap_or(u32::MAX);
+            Ok((index, BlockRef { hash, size }))
+        });
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<(Digests, Vec<BlockRef>), Failure> {
+        let digests = self.digests_so_far().await?;
+        while !self.in_flight.is_empty() {
+            self.reap().await?;
+        }
+        let blocks = self.blocks.into_iter().collect::<Option<Vec<_>>>();
+        Ok((digests.finish(), blocks.ok_or_else(|| Failure::internal("a block was lost on its way"))?))
+    }
+
+    async fn reap(&mut self) -> Result<(), Failure> {
+        if let Some(done) = self.in_flight.join_next().await {
+            let (index, block) = done.map_err(|error| Failure::internal(error.to_string()))??;
+            self.blocks[index] = Some(block);
+        }
+        Ok(())
+    }
+
+    async fn digests_so_far(&mut self) -> Result<Running, Failure> {
+        let done = self.digests.join_next().await.ok_or_else(|| Failure::internal("the digests were lost"))?;
+        done.map_err(|error| Failure::internal(error.to_string()))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed(Vec<&'static [u8]>);
+
+    impl Source for Fixed {
+        async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+            Ok((!self.0.is_empty()).then(|| Bytes::from_static(self.0.remove(0))))
+        }
+    }
+
+    #[tokio::test]
+    async fn pieces_are_cut_to_size() {
+        let mut source = Fixed(vec![b"ab", b"cdef", b"g"]);
+        let mut cutter = Cutter::new(&mut source);
+        assert_eq!(cutter.take(3).await.unwrap().concat(), b"abc");
+        assert_eq!(cutter.take(4).await.unwrap().concat(), b"defg");
+        assert!(cutter.end().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn short_and_long_bodies_are_refused() {
+        let mut source = Fixed(vec![b"ab"]);
+        let error = Cutter::new(&mut source).take(3).await.unwrap_err();
+        assert_eq!(error.error.code(), ErrorCode::IncompleteBody);
+        let mut source = Fixed(vec![b"abc"]);
+        let mut cutter = Cutter::new(&mut source);
+        cutter.take(2).await.unwrap();
+        assert_eq!(cutter.end().await.unwrap_err().error.code(), ErrorCode::IncompleteBody);
+    }
+}

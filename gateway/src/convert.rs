@@ -1,0 +1,155 @@
+//! Between what rows keep and what S3 says. Pure.
+
+use bytes::Bytes;
+use cairn_model::rows;
+use cairn_s3::checksum::{Algorithm, Checksum, Kind, ObjectChecksum};
+use cairn_s3::conditions::{ETagMatch, WriteConditions};
+use cairn_s3::headers::{Metadata, ObjectHeaders};
+use cairn_s3::{ETag, S3Error};
+
+use crate::failure::Failure;
+
+pub(crate) fn stored_headers(headers: ObjectHeaders, metadata: &Metadata) -> rows::Headers {
+    rows::Headers {
+        content_type: headers.content_type,
+        cache_control: headers.cache_control,
+        content_disposition: headers.content_disposition,
+        content_encoding: headers.content_encoding,
+        content_language: headers.content_language,
+        expires: headers.expires,
+        website_redirect: headers.website_redirect_location,
+        metadata: metadata.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+    }
+}
+
+pub(crate) fn answered_headers(headers: rows::Headers) -> (ObjectHeaders, Metadata) {
+    let metadata = Metadata::from_pairs(headers.metadata);
+    let headers = ObjectHeaders {
+        content_type: headers.content_type,
+        cache_control: headers.cache_control,
+        content_disposition: headers.content_disposition,
+        content_encoding: headers.content_encoding,
+        content_language: headers.content_language,
+        expires: headers.expires,
+        website_redirect_location: headers.website_redirect,
+    };
+    (headers, metadata)
+}
+
+pub(crate) const fn stored_algorithm(algorithm: Algorithm) -> rows::ChecksumAlgorithm {
+    match algorithm {
+        Algorithm::Crc32 => rows::ChecksumAlgorithm::Crc32,
+        Algorithm::Crc32c => rows::ChecksumAlgorithm::Crc32c,
+        Algorithm::Crc64Nvme => rows::ChecksumAlgorithm::Crc64Nvme,
+        Algorithm::Sha1 => rows::ChecksumAlgorithm::Sha1,
+        Algorithm::Sha256 => rows::ChecksumAlgorithm::Sha256,
+    }
+}
+
+pub(crate) const fn algorithm(stored: rows::ChecksumAlgorithm) -> Algorithm {
+    match stored {
+        rows::ChecksumAlgorithm::Crc32 => Algorithm::Crc32,
+        rows::ChecksumAlgorithm::Crc32c => Algorithm::Crc32c,
+        rows::ChecksumAlgorithm::Crc64Nvme => Algorithm::Crc64Nvme,
+        rows::ChecksumAlgorithm::Sha1 => Algorithm::Sha1,
+        rows::ChecksumAlgorithm::Sha256 => Algorithm::Sha256,
+    }
+}
+
+pub(crate) const fn stored_kind(kind: Kind) -> rows::ChecksumType {
+    match kind {
+        Kind::Composite => rows::ChecksumType::Composite,
+        Kind::FullObject => rows::ChecksumType::FullObject,
+    }
+}
+
+pub(crate) const fn kind(stored: rows::ChecksumType) -> Kind {
+    match stored {
+        rows::ChecksumType::Composite => Kind::Composite,
+        rows::ChecksumType::FullObject => Kind::FullObject,
+    }
+}
+
+pub(crate) fn stored_checksum(checksum: &Checksum, kind: Kind) -> rows::Checksum {
+    rows::Checksum {
+        algorithm: stored_algorithm(checksum.algorithm()),
+        kind: stored_kind(kind),
+        value: Bytes::copy_from_slice(checksum.as_bytes()),
+    }
+}
+
+/// The value alone; an error where the row is damaged.
+pub(crate) fn checksum(stored: &rows::Checksum) -> Result<Checksum, Failure> {
+    Checksum::from_bytes(algorithm(stored.algorithm), &stored.value)
+        .ok_or_else(|| Failure::internal("a stored checksum of the wrong length"))
+}
+
+/// An object's checksum, as answers show it.
+pub(crate) fn object_checksum(head: &rows::ObjectHead) -> Result<Option<ObjectChecksum>, Failure> {
+    let Some(stored) = &head.checksum else { return Ok(None) };
+    let kind = kind(stored.kind);
+    let parts = (kind == Kind::Composite).then_some(head.parts);
+    Ok(Some(ObjectChecksum { value: checksum(stored)?, kind, parts }))
+}
+
+pub(crate) fn etag(text: &str) -> Result<ETag, Failure> {
+    text.parse().map_err(|_| Failure::internal("a stored entity tag is damaged"))
+}
+
+/// A write's conditions, as an upload's row keeps them. AWS knows one of the two at a time.
+pub(crate) fn stored_condition(conditions: &WriteConditions) -> Result<rows::Condition, S3Error> {
+    match (&conditions.if_match, conditions.if_absent) {
+        (None, false) => Ok(rows::Condition::Always),
+        (None, true) => Ok(rows::Condition::Absent),
+        (Some(ETagMatch::Any), false) => Ok(rows::Condition::Etag("*".to_owned())),
+        (Some(ETagMatch::OneOf(tags)), false) => Ok(rows::Condition::Etag(tags.join(","))),
+        (Some(_), true) => Err(S3Error::not_implemented("If-Match together with If-None-Match")),
+    }
+}
+
+pub(crate) fn conditions(stored: &rows::Condition) -> WriteConditions {
+    match stored {
+        rows::Condition::Always => WriteConditions::default(),
+        rows::Condition::Absent => WriteConditions { if_match: None, if_absent: true },
+        rows::Condition::Etag(text) => WriteConditions { if_match: Some(ETagMatch::parse(text)), if_absent: false },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_round_trip() {
+        for algorithm_ in Algorithm::ALL {
+            assert_eq!(algorithm(stored_algorithm(algorithm_)), algorithm_);
+            let value = cairn_s3::checksum::Hasher::of(algorithm_, b"cairn");
+            assert_eq!(checksum(&stored_checksum(&value, Kind::FullObject)).unwrap(), value);
+        }
+        let damaged = rows::Checksum {
+            algorithm: rows::ChecksumAlgorithm::Crc32,
+            kind: rows::ChecksumType::Composite,
+            value: Bytes::from_static(b"abc"),
+        };
+        assert!(checksum(&damaged).is_err());
+    }
+
+    #[test]
+    fn conditions_round_trip() {
+        for text in ["*", "\"abc\"", "a,b"] {
+            let given = WriteConditions { if_match: Some(ETagMatch::parse(text)), if_absent: false };
+            assert_eq!(conditions(&stored_condition(&given).unwrap()), given);
+        }
+        let absent = WriteConditions { if_match: None, if_absent: true };
+        assert_eq!(conditions(&stored_condition(&absent).unwrap()), absent);
+        assert_eq!(conditions(&rows::Condition::Always), WriteConditions::default());
+    }
+
+    #[test]
+    fn headers_round_trip() {
+        let headers = ObjectHeaders { content_type: Some("text/plain".into()), ..Default::default() };
+        let metadata = Metadata::from_pairs(vec![("a".into(), "1".into()), ("b".into(), "å".into())]);
+        let stored = stored_headers(headers.clone(), &metadata);
+        assert_eq!(answered_headers(stored), (headers, metadata));
+    }
+}

@@ -1,0 +1,104 @@
+//! One authorised request on its way through its handler, and the answers handlers give.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cairn_quorum::Op;
+use cairn_s3::answer::Owner;
+use cairn_s3::checksum::ObjectChecksum;
+use cairn_types::{BucketId, ManifestId};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+
+use crate::auth::Granted;
+use crate::body::write::Target;
+use crate::core::Core;
+use crate::failure::Failure;
+use crate::http::{Body, empty, full};
+
+/// What a handler answers with.
+pub(crate) type Answer = Result<Response<Body>, Failure>;
+
+const CHECKSUM_TYPE: HeaderName = HeaderName::from_static("x-amz-checksum-type");
+
+/// Everything of a request but its operation and its body.
+pub(crate) struct Exchange {
+    pub(crate) core: Arc<Core>,
+    pub(crate) op: Op,
+    pub(crate) granted: Granted,
+    /// Scheme and host the client used, for `Location`.
+    pub(crate) endpoint: String,
+}
+
+impl Exchange {
+    /// The operation, with its full time from now: what came before took as long as the client's body took.
+    pub(crate) fn op(&self) -> Op {
+        self.op.renewed(self.core.operation_timeout())
+    }
+
+    pub(crate) fn bucket_id(&self) -> Result<BucketId, Failure> {
+        Ok(self.granted.bucket()?.id)
+    }
+
+    /// Where the blocks of a new body of `key` belong.
+    pub(crate) fn target(&self, key: &[u8]) -> Result<Target, Failure> {
+        Ok(Target {
+            bucket: self.bucket_id()?,
+            key: Bytes::copy_from_slice(key),
+            upload: None,
+            manifest: ManifestId::random(self.core.entropy.as_ref()),
+            epoch: self.core.epoch(),
+        })
+    }
+
+    pub(crate) fn owner(&self) -> Owner {
+        owner(&self.granted.principal.0.id, &self.granted.principal.0.row.name)
+    }
+
+    /// The owner of the request's bucket. A key may know the ids of others that share a bucket, not their names.
+    pub(crate) fn bucket_owner(&self) -> Result<Owner, Failure> {
+        let principal = &self.granted.principal.0;
+        let id = self.granted.bucket()?.row.owner.as_str();
+        Ok(if id == principal.id { self.owner() } else { owner(id, id) })
+    }
+
+    /// The URL of an object, as the client would write it.
+    pub(crate) fn location(&self, bucket: &str, key: &str) -> String {
+        format!("{}/{bucket}/{}", self.endpoint, cairn_s3::uri::encode_path(key.as_bytes()))
+    }
+}
+
+/// A key or a bucket's owner, as answers name it.
+pub(crate) fn owner(id: &str, name: &str) -> Owner {
+    Owner { id: id.to_owned(), display_name: name.to_owned() }
+}
+
+/// 200 with an XML document.
+pub(crate) fn xml(document: String) -> Response<Body> {
+    let length = HeaderValue::from(document.len());
+    let mut response = Response::new(full(document));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    response
+}
+
+/// No body.
+pub(crate) fn bare(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// Sets a header to text of ours.
+pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// The checksum's own header, and its type.
+pub(crate) fn set_checksum(headers: &mut HeaderMap, checksum: &ObjectChecksum) {
+    let name = HeaderName::from_static(checksum.value.algorithm().header());
+    set(headers, name, &checksum.to_string());
+    headers.insert(CHECKSUM_TYPE, HeaderValue::from_static(checksum.kind.name()));
+}

@@ -1,0 +1,113 @@
+//! UploadPart and UploadPartCopy.
+
+use cairn_model::rows::{ObjectData, PartRow, TypedRow as _, UploadRow};
+use cairn_model::{Envelope, keys};
+use cairn_s3::answer::CopyResult;
+use cairn_s3::checksum::{Checksum, Kind, ObjectChecksum};
+use cairn_s3::operation::{UploadPart, UploadPartCopy};
+use cairn_s3::{ETag, ErrorCode, S3Error};
+use http::StatusCode;
+use http::header::ETAG;
+
+use super::Upload;
+use crate::body::digest::Wanted;
+use crate::body::read::Copied;
+use crate::body::write::{Stored, Target};
+use crate::convert;
+use crate::exchange::{Answer, Exchange, bare, set, set_checksum, xml};
+use crate::failure::Failure;
+use crate::objects::copy;
+use crate::payload::Payload;
+
+/// The largest part, in bytes.
+const MAX_PART: u64 = 5 << 30;
+
+pub(crate) async fn upload(x: &Exchange, part: UploadPart, body: &mut Payload<'_>) -> Answer {
+    let upload = Upload { bucket: x.bucket_id()?, key: &part.object.key, id: part.upload };
+    let row = x.core.open_upload(&x.op(), &upload).await?;
+    let declared = row.checksum.map(|(algorithm, _)| convert::algorithm(algorithm));
+    if let (Some(declared), Some(sent)) = (declared, part.body.checksum_algorithm())
+        && declared != sent
+    {
+        return Err(S3Error::with_message(
+            ErrorCode::InvalidRequest,
+            format!(
+                "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
+                declared.name().to_lowercase(),
+                sent.name().to_lowercase()
+            ),
+        )
+        .into());
+    }
+    let target = target(x, &upload)?;
+    let stored = x.core.store_body(x.op, &target, part.length, body.wanted(declared), body).await?;
+    body.verify(&stored.digests)?;
+    let (etag, checksum, _) = keep(x, &upload, &row, part.part_number, stored).await?;
+    let mut response = bare(StatusCode::OK);
+    set(response.headers_mut(), ETAG, &etag.quoted());
+    if let Some(checksum) = checksum {
+        set_checksum(response.headers_mut(), &ObjectChecksum::whole(checksum));
+    }
+    Ok(response)
+}
+
+/// The bytes are read, for their MD5 is the part's tag, and stored as the part's own; blocks that are there already
+/// are not stored twice.
+pub(crate) async fn copy(x: &Exchange, part: UploadPartCopy) -> Answer {
+    let upload = Upload { bucket: x.bucket_id()?, key: &part.object.key, id: part.upload };
+    let row = x.core.open_upload(&x.op(), &upload).await?;
+    let source = copy::source(x, &part.source).await?;
+    let source_etag = convert::etag(&source.head.etag)?;
+    part.source_conditions.check_copy_source(&source_etag, source.head.last_modified_ms)?;
+    let size = source.head.size;
+    let wanted = match part.source_range {
+        Some(range) => {
+            let span = range.resolve_copy_source(size)?;
+            span.offset..span.offset + span.length
+        }
+        None => 0..size,
+    };
+    let length = wanted.end - wanted.start;
+    if length > MAX_PART {
+        return Err(ErrorCode::EntityTooLarge.into());
+    }
+    let target = target(x, &upload)?;
+    let mut bytes = Copied(x.core.open(x.op, source.data, wanted).await?);
+    let checksum = row.checksum.map(|(algorithm, _)| convert::algorithm(algorithm));
+    let stored = x.core.store_body(x.op, &target, length, Wanted { sha256: false, checksum }, &mut bytes).await?;
+    let (etag, checksum, modified_unix_ms) = keep(x, &upload, &row, part.part_number, stored).await?;
+    let result = CopyResult { etag, modified_unix_ms, checksum: checksum.map(ObjectChecksum::whole) };
+    Ok(xml(result.to_part_xml()))
+}
+
+fn target(x: &Exchange, upload: &Upload<'_>) -> Result<Target, Failure> {
+    Ok(Target { upload: Some(upload.id), ..x.target(upload.key.as_bytes())? })
+}
+
+/// Writes the part's row over any earlier one of its number.
+async fn keep(
+    x: &Exchange,
+    upload: &Upload<'_>,
+    row: &UploadRow,
+    number: u16,
+    stored: Stored,
+) -> Result<(ETag, Option<Checksum>, u64), Failure> {
+    let ObjectData::Pages(pages) = stored.data else {
+        return Err(Failure::internal("a part's blocks are not in pages"));
+    };
+    let etag = ETag::Md5(stored.digests.md5);
+    let last_modified_ms = x.core.clock.now_ms();
+    // What the upload did not declare was for this transfer only.
+    let checksum = stored.digests.checksum.filter(|_| row.checksum.is_some());
+    let part = PartRow {
+        size: stored.size,
+        etag: etag.to_string(),
+        last_modified_ms,
+        checksum: checksum.map(|value| convert::stored_checksum(&value, Kind::FullObject)),
+        pages,
+    };
+    let envelope = Envelope { owner: upload.id.to_bytes(), value: part.encode(), ..Envelope::default() };
+    let key = keys::part(upload.id, number);
+    x.core.cluster.write(&x.op(), key, x.core.new_op(), Some(envelope)).await?;
+    Ok((etag, stored.digests.checksum, last_modified_ms))
+}
