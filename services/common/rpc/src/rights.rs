@@ -71,6 +71,20 @@ pub const RIGHTS: &[(&str, Right)] = &[
     ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Right::DaemonOrAdmin),
 ];
 
+/// Methods whose answers never end by themselves: a server that stops ends them. Sessions end on their own.
+const ENDLESS: &[&str] = &[
+    "/cairn.membership.v1.MembershipService/Watch",
+    "/cairn.membership.v1.MembershipService/Exchange",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+/// Whether the answer of the method at `path` must be ended when the server stops.
+pub(crate) fn is_endless(path: &str) -> bool {
+    ENDLESS.contains(&path)
+}
+
 /// Whether `peer` may call the method at `path`.
 pub(crate) fn allows(peer: &PeerIdentity, path: &str) -> bool {
     RIGHTS.iter().find(|(known, _)| *known == path).is_some_and(|(_, right)| right.allows(peer))
@@ -105,6 +119,11 @@ mod tests {
         for (path, _) in RIGHTS.iter().filter(|(path, _)| path.starts_with("/cairn.")) {
             assert!(methods().contains(&(*path).to_owned()), "{path}");
         }
+    }
+
+    #[test]
+    fn endless_methods_exist() {
+        assert!(ENDLESS.iter().all(|path| RIGHTS.iter().any(|(known, _)| known == path)));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod accept;
 mod authorize;
+mod ending;
 
 use std::future::Future;
 use std::time::Duration;
@@ -27,7 +28,8 @@ use crate::limits::{
 /// Connections that were accepted and wait for tonic.
 const ACCEPTED: usize = 16;
 
-/// In the extensions of every request: cancelled when the server stops, so that long streams can end.
+/// In the extensions of every request: says when the server stops, so that a handler can end early. Streams that never
+/// end by themselves (`Watch`, `Exchange`) are ended for their handlers.
 #[derive(Clone, Debug)]
 pub struct Closing(pub(crate) CancellationToken);
 

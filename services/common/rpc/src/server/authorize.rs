@@ -3,7 +3,7 @@
 use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
-use futures_util::future::Either;
+use futures_util::future::{BoxFuture, Either, FutureExt as _};
 use http::{Request, Response};
 use tonic::Status;
 use tonic::body::Body;
@@ -12,6 +12,7 @@ use tower_service::Service;
 use tracing::warn;
 
 use super::Closing;
+use super::ending::UntilClosing;
 use crate::{CallError, PeerIdentity, rights};
 
 #[derive(Clone)]
@@ -39,13 +40,16 @@ pub(super) struct Authorize<S> {
     closing: Closing,
 }
 
+type Answer<E> = Result<Response<Body>, E>;
+
 impl<S> Service<Request<Body>> for Authorize<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<Response<Body>, S::Error>>>;
+    type Future = Either<S::Future, Either<Ready<Answer<S::Error>>, BoxFuture<'static, Answer<S::Error>>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -60,9 +64,17 @@ where
         if !allowed {
             warn!(path, "call refused: the certificate's roles do not allow it");
             let why = "your certificate's roles do not allow this call".to_owned();
-            return Either::Right(ready(Ok(Status::from(CallError::Denied(why)).into_http())));
+            return Either::Right(Either::Left(ready(Ok(Status::from(CallError::Denied(why)).into_http()))));
         }
+        let endless = rights::is_endless(path);
         request.extensions_mut().insert(self.closing.clone());
-        Either::Left(self.inner.call(request))
+        let answering = self.inner.call(request);
+        if !endless {
+            return Either::Left(answering);
+        }
+        let closing = self.closing.clone();
+        let ending =
+            |answer: Answer<S::Error>| answer.map(|answer| answer.map(|body| UntilClosing::wrap(body, closing)));
+        Either::Right(Either::Right(answering.map(ending).boxed()))
     }
 }
