@@ -166,7 +166,6 @@ impl PeerIdentity {
 ///
 /// # Errors
 /// `PERMISSION_DENIED` for everybody else.
-#[expect(clippy::result_large_err, reason = "handlers return tonic's Status")]
 pub fn require<T>(request: &tonic::Request<T>, roles: &[PeerRole]) -> Result<PeerIdentity, tonic::Status> {
     match request.extensions().get::<PeerIdentity>() {
         Some(peer) if roles.iter().any(|role| peer.has_role(*role)) => Ok(peer.clone()),

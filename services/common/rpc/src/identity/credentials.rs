@@ -7,6 +7,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use cairn_types::StoreId;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroizing;
@@ -33,8 +34,16 @@ impl ClientCredentials {
     /// # Errors
     /// The certificate cannot be made: never seen.
     pub fn issue(secret: &ClusterSecret, role: PeerRole) -> Result<Self, IdentityError> {
+        Self::issue_for(secret, role, None)
+    }
+
+    /// Credentials of one role for one store, or for what stands in its place: a join token's serial.
+    ///
+    /// # Errors
+    /// The certificate cannot be made: never seen.
+    pub fn issue_for(secret: &ClusterSecret, role: PeerRole, store: Option<StoreId>) -> Result<Self, IdentityError> {
         let authority = Authority::derive(secret)?;
-        let leaf = authority.issue(&[(role, None)], &[])?;
+        let leaf = authority.issue(&[(role, store)], &[])?;
         Ok(Self {
             ca_pem: pem("CERTIFICATE", authority.certificate()),
             certificate_pem: pem("CERTIFICATE", &leaf.certificate),

@@ -16,98 +16,91 @@ pub(super) struct Assembly {
 }
 
 enum Partial {
-    Open {
-        first: Frame,
-        pieces: Vec<Bytes>,
-        bytes: usize,
-    },
+    Open(Box<Open>),
     /// Answered with an error already; the rest of it is passed over.
     Refused,
 }
 
-/// What one frame made of its request.
-#[derive(Debug)]
-pub(super) enum Step {
-    /// More is to come, or nothing is to be done.
-    Wait,
-    /// All of it is here.
-    Complete {
-        first: Frame,
-        pieces: Vec<Bytes>,
-    },
-    Refuse {
-        id: u64,
-        error: CallError,
-    },
+struct Open {
+    first: Frame,
+    pieces: Vec<Bytes>,
+    bytes: usize,
 }
 
+/// A request that is all here: its first frame, without data, and its body.
+pub(super) type Whole = (Frame, Vec<Bytes>);
+
 impl Assembly {
-    pub(super) fn on_frame(&mut self, mut frame: Frame) -> Step {
+    /// The request that `frame` completes, if it does.
+    ///
+    /// # Errors
+    /// The request must be answered with this; what else comes of it is passed over.
+    pub(super) fn on_frame(&mut self, mut frame: Frame) -> Result<Option<Whole>, CallError> {
         let (id, last) = (frame.id, frame.last);
         let data = std::mem::take(&mut frame.data);
         match self.partial.get_mut(&id) {
-            None if last => Step::Complete { first: frame, pieces: if data.is_empty() { vec![] } else { vec![data] } },
-            None => self.begin(frame, data),
+            None if last => Ok(Some((frame, body_of(data)))),
+            None => self.begin(frame, data).map(|()| None),
             Some(Partial::Refused) => {
                 if last {
                     self.forget(id);
                 }
-                Step::Wait
+                Ok(None)
             }
-            Some(Partial::Open { pieces, bytes, .. }) => {
-                if let Err(error) = room(*bytes, self.bytes, data.len()) {
-                    return self.refuse(id, last, error);
+            Some(Partial::Open(open)) => {
+                if let Err(error) = room(open.bytes, self.bytes, data.len()) {
+                    return Err(self.refuse(id, last, error));
                 }
-                *bytes += data.len();
+                open.bytes += data.len();
                 self.bytes += data.len();
                 if !data.is_empty() {
-                    pieces.push(data);
+                    open.pieces.push(data);
                 }
-                if last { self.finish(id) } else { Step::Wait }
+                Ok(if last { self.finish(id) } else { None })
             }
         }
     }
 
     /// The caller no longer waits for `id`.
     pub(super) fn forget(&mut self, id: u64) {
-        if let Some(Partial::Open { bytes, .. }) = self.partial.remove(&id) {
-            self.bytes -= bytes;
-        }
+        self.finish(id);
     }
 
-    fn begin(&mut self, first: Frame, data: Bytes) -> Step {
-        let id = first.id;
+    fn begin(&mut self, first: Frame, data: Bytes) -> Result<(), CallError> {
         if self.partial.len() >= MAX_SERVED_CALLS {
             // Not even remembered: a caller this far beyond its bound is broken.
-            return Step::Refuse { id, error: CallError::Busy("too many requests are half sent".to_owned()) };
+            return Err(CallError::Busy("too many requests are half sent".to_owned()));
         }
-        if let Err(error) = room(0, self.bytes, data.len()) {
-            return self.refuse(id, false, error);
+        let (id, bytes) = (first.id, data.len());
+        if let Err(error) = room(0, self.bytes, bytes) {
+            return Err(self.refuse(id, false, error));
         }
-        let bytes = data.len();
         self.bytes += bytes;
-        let pieces = if data.is_empty() { vec![] } else { vec![data] };
-        self.partial.insert(id, Partial::Open { first, pieces, bytes });
-        Step::Wait
+        self.partial.insert(id, Partial::Open(Box::new(Open { first, pieces: body_of(data), bytes })));
+        Ok(())
     }
 
-    fn finish(&mut self, id: u64) -> Step {
-        match self.partial.remove(&id) {
-            Some(Partial::Open { first, pieces, bytes }) => {
-                self.bytes -= bytes;
-                Step::Complete { first, pieces }
+    fn finish(&mut self, id: u64) -> Option<Whole> {
+        match self.partial.remove(&id)? {
+            Partial::Open(open) => {
+                self.bytes -= open.bytes;
+                Some((open.first, open.pieces))
             }
-            Some(Partial::Refused) | None => Step::Wait,
+            Partial::Refused => None,
         }
     }
 
-    fn refuse(&mut self, id: u64, last: bool, error: CallError) -> Step {
+    fn refuse(&mut self, id: u64, last: bool, error: CallError) -> CallError {
         self.forget(id);
         if !last {
             self.partial.insert(id, Partial::Refused);
         }
-        Step::Refuse { id, error }
+        error
     }
+}
+
+fn body_of(data: Bytes) -> Vec<Bytes> {
+    if data.is_empty() { vec![] } else { vec![data] }
 }
 
 fn room(body: usize, session: usize, more: usize) -> Result<(), CallError> {
@@ -128,19 +121,20 @@ mod tests {
         Frame { id, data: Bytes::from(vec![0; data]), last, ..Frame::default() }
     }
 
-    fn pieces(step: Step) -> usize {
-        match step {
-            Step::Complete { pieces, .. } => pieces.len(),
-            other => panic!("not complete: {other:?}"),
-        }
+    fn pieces(step: Result<Option<Whole>, CallError>) -> usize {
+        step.unwrap().expect("the request is complete").1.len()
+    }
+
+    fn waits(step: Result<Option<Whole>, CallError>) -> bool {
+        step.unwrap().is_none()
     }
 
     #[test]
     fn frames_of_several_requests_interleave() {
         let mut assembly = Assembly::default();
-        assert!(matches!(assembly.on_frame(frame(1, 0, false)), Step::Wait));
-        assert!(matches!(assembly.on_frame(frame(2, 9, false)), Step::Wait));
-        assert!(matches!(assembly.on_frame(frame(1, 5, false)), Step::Wait));
+        assert!(waits(assembly.on_frame(frame(1, 0, false))));
+        assert!(waits(assembly.on_frame(frame(2, 9, false))));
+        assert!(waits(assembly.on_frame(frame(1, 5, false))));
         assert_eq!(pieces(assembly.on_frame(frame(2, 9, true))), 2);
         assert_eq!(pieces(assembly.on_frame(frame(1, 5, true))), 2);
         assert_eq!(pieces(assembly.on_frame(frame(3, 0, true))), 0);
@@ -150,10 +144,9 @@ mod tests {
     #[test]
     fn bodies_are_bounded() {
         let mut assembly = Assembly::default();
-        assert!(matches!(assembly.on_frame(frame(1, MAX_BODY_BYTES, false)), Step::Wait));
-        let refused = assembly.on_frame(frame(1, 1, false));
-        assert!(matches!(refused, Step::Refuse { error: CallError::Invalid(_), .. }));
-        assert!(matches!(assembly.on_frame(frame(1, 1, true)), Step::Wait));
+        assert!(waits(assembly.on_frame(frame(1, MAX_BODY_BYTES, false))));
+        assert!(matches!(assembly.on_frame(frame(1, 1, false)), Err(CallError::Invalid(_))));
+        assert!(waits(assembly.on_frame(frame(1, 1, true))));
         assert_eq!((assembly.partial.len(), assembly.bytes), (0, 0));
     }
 
@@ -162,11 +155,10 @@ mod tests {
         let mut assembly = Assembly::default();
         let whole = MAX_ASSEMBLED_BYTES / MAX_BODY_BYTES;
         for id in 0..whole {
-            assert!(matches!(assembly.on_frame(frame(id as u64, MAX_BODY_BYTES, false)), Step::Wait));
+            assert!(waits(assembly.on_frame(frame(id as u64, MAX_BODY_BYTES, false))));
         }
-        let refused = assembly.on_frame(frame(9_999, 1, false));
-        assert!(matches!(refused, Step::Refuse { error: CallError::Busy(_), .. }));
+        assert!(matches!(assembly.on_frame(frame(9_999, 1, false)), Err(CallError::Busy(_))));
         assembly.forget(0);
-        assert!(matches!(assembly.on_frame(frame(10_000, 1, false)), Step::Wait));
+        assert!(waits(assembly.on_frame(frame(10_000, 1, false))));
     }
 }

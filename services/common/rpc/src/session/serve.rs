@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
 
-use super::assembly::{Assembly, Step};
+use super::assembly::Assembly;
 use super::{Inbound, SessionReply, SessionRequest, SessionService};
 use crate::limits::{HANDSHAKE_TIMEOUT, MAX_PIECE_BYTES, MAX_QUEUED_BODY_BYTES, MAX_SERVED_CALLS, WIRE_VERSION};
 use crate::outbox::Outbox;
@@ -89,39 +89,36 @@ async fn run(service: Arc<dyn SessionService>, inbound: Inbound, replies: &Arc<R
     let mut assembly = Assembly::default();
     let mut reading = true;
     std::future::poll_fn(|cx| {
-        loop {
-            // No new calls once the server closes; those open are answered.
-            if reading && closing.as_mut().poll(cx) == Poll::Ready(Some(())) {
-                reading = false;
-            }
-            let mut read = 0;
-            while reading && read < FRAMES_PER_TURN {
-                match frames.poll_next_unpin(cx) {
-                    Poll::Ready(Some(Ok(frame))) => {
-                        read += 1;
-                        if frame.id == 0 {
-                            reading = false;
-                        } else if let Some((id, call)) = on_frame(&mut assembly, frame, running.len(), replies) {
-                            running.push(answer(service.clone(), id, call, replies.clone()));
-                        }
-                    }
-                    Poll::Ready(Some(Err(_))) => return Poll::Ready(()),
-                    Poll::Ready(None) => reading = false,
-                    Poll::Pending => break,
-                }
-            }
-            while let Poll::Ready(Some(())) = running.poll_next_unpin(cx) {}
-            if running.is_empty() {
-                if !reading {
-                    return Poll::Ready(());
-                }
-                replies.abandoned.lock().clear();
-            }
-            if read == FRAMES_PER_TURN {
-                cx.waker().wake_by_ref();
-            }
-            return Poll::Pending;
+        // No new calls once the server closes; those open are answered.
+        if reading && closing.as_mut().poll(cx) == Poll::Ready(Some(())) {
+            reading = false;
         }
+        let mut read = 0;
+        while reading && read < FRAMES_PER_TURN {
+            match frames.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(frame))) if frame.id != 0 => {
+                    read += 1;
+                    if let Some((id, call)) = on_frame(&mut assembly, frame, running.len(), replies) {
+                        running.push(answer(service.clone(), id, call, replies.clone()));
+                    }
+                }
+                // A second handshake, or the end of what the peer has to say.
+                Poll::Ready(Some(Ok(_)) | None) => reading = false,
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        while let Poll::Ready(Some(())) = running.poll_next_unpin(cx) {}
+        if running.is_empty() {
+            if !reading {
+                return Poll::Ready(());
+            }
+            replies.abandoned.lock().clear();
+        }
+        if read == FRAMES_PER_TURN {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     })
     .await;
 }
@@ -162,19 +159,12 @@ fn on_frame(assembly: &mut Assembly, frame: Frame, running: usize, replies: &Rep
         }
         return None;
     }
-    let (first, pieces) = match assembly.on_frame(frame) {
-        Step::Wait => return None,
-        Step::Complete { first, pieces } => (first, pieces),
-        Step::Refuse { id, error } => {
-            refuse(&replies.outbox, id, &error);
-            return None;
-        }
-    };
-    let id = first.id;
-    let checked = if running < MAX_SERVED_CALLS {
-        Call::check(first, pieces)
-    } else {
-        Err(CallError::Busy("too many calls are open".to_owned()))
+    let id = frame.id;
+    let checked = match assembly.on_frame(frame) {
+        Ok(None) => return None,
+        Ok(Some((first, pieces))) if running < MAX_SERVED_CALLS => Call::check(first, pieces),
+        Ok(Some(_)) => Err(CallError::Busy("too many calls are open".to_owned())),
+        Err(error) => Err(error),
     };
     match checked {
         Ok(call) => Some((id, call)),
