@@ -50,6 +50,21 @@ pub struct LayoutRecord {
     pub op: OpId,
 }
 
+impl LayoutRecord {
+    /// What a daemon has before it heard of any record: number 0, which is never chosen.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            number: 0,
+            epoch: Epoch(0),
+            step: Step::Empty,
+            layouts: Vec::new(),
+            voters: Vec::new(),
+            op: OpId([0; 16]),
+        }
+    }
+}
+
 /// What a node last said of itself.
 ///
 /// `epoch` is one the store has *persisted*, read before `has_data` is looked up: so a status of epoch e without data
@@ -129,6 +144,12 @@ pub struct ClusterView {
 }
 
 impl ClusterView {
+    /// What a daemon has before it heard from membership.
+    #[must_use]
+    pub const fn unknown(cluster: ClusterId) -> Self {
+        Self { cluster, record: LayoutRecord::none(), nodes: BTreeMap::new(), revision: 0 }
+    }
+
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
         self.record.epoch
