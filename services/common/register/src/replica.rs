@@ -6,6 +6,8 @@
 //!   stores forget what was not.
 //! - **A0** (store ids) is the caller's, as is adopting a newer epoch; [`fence`] decides A1.
 
+use std::cmp::Ordering;
+
 use cairn_types::{Ballot, Epoch};
 
 use crate::rules::{Rules, dropped};
@@ -29,10 +31,21 @@ pub enum Fence {
 /// A1: compares the request's epoch with the replica's own.
 #[must_use]
 pub fn fence(own: Epoch, request: Epoch) -> Fence {
+    fence_by(Rules::default(), own, request)
+}
+
+/// [`fence`], with one rule dropped or none.
+#[cfg(feature = "mutations")]
+#[must_use]
+pub fn fence_without(dropped: Option<crate::Mutation>, own: Epoch, request: Epoch) -> Fence {
+    fence_by(Rules { dropped }, own, request)
+}
+
+fn fence_by(rules: Rules, own: Epoch, request: Epoch) -> Fence {
     match request.cmp(&own) {
-        std::cmp::Ordering::Less => Fence::Stale,
-        std::cmp::Ordering::Equal => Fence::Pass,
-        std::cmp::Ordering::Greater => Fence::Adopt,
+        Ordering::Less if !dropped!(rules, NoFence) => Fence::Stale,
+        Ordering::Less | Ordering::Equal => Fence::Pass,
+        Ordering::Greater => Fence::Adopt,
     }
 }
 

@@ -59,6 +59,8 @@ pub enum Mutation {
     DropWithoutFloor,
     /// T4: the row goes although something newer was promised or stored.
     DropUnchecked,
+    /// T3: a majority suffices to drop a tombstone (X10).
+    CollectAtMajority,
     /// T5: a chain begun after a collection has no floor for its root (X13).
     FloorIsNothing,
     /// T6: a joiner takes "no row" for "never written" (X13b).

@@ -21,23 +21,13 @@ pub type Collect<V> = Coordinator<V, Collecting, Result<Collected, Failure>>;
 
 /// What a [`Collect`] decides.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Collecting {
-    needs_all: bool,
-}
+pub struct Collecting;
 
 impl<V: Clone> Collect<V> {
     /// For a partition whose layout does not change (E8).
     #[must_use]
     pub fn new(quorums: Quorums) -> Self {
-        Self::with(Collecting { needs_all: true }, quorums, u64::MAX)
-    }
-
-    /// T3 dropped: a majority suffices.
-    #[cfg(feature = "mutations")]
-    #[must_use]
-    pub fn at_majority(mut self) -> Self {
-        self.op.needs_all = false;
-        self
+        Self::with(Collecting, quorums, u64::MAX)
     }
 }
 
@@ -72,6 +62,6 @@ impl<V: Clone> Operation<V> for Collecting {
     }
 
     fn needs_all(&self) -> bool {
-        self.needs_all
+        true
     }
 }

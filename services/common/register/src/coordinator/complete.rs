@@ -58,9 +58,10 @@ pub enum Completed<V> {
     Applied { ballot: Ballot },
     /// Applied, and at once overwritten by an unconditional write.
     Overwritten { ballot: Ballot },
-    /// Nothing was done: another operation's row came upon the base first. The caller judges a condition anew on a settled
-    /// read (it fails: 412, and the upload's row goes back to open by a CAS from this very base); else it CASes the
-    /// upload's row from this base to [`Base::moved_to`] that row, and completes again with the base the row has then.
+    /// Nothing was done: another operation's row came upon the base first. The caller reads the head, settled. If that
+    /// is `onto` (same root and op), it judges the request's condition of it: where it does not hold, the upload's
+    /// row goes back to open by a CAS from this very base, and the answer is 412; else it CASes the row's base on to
+    /// [`Base::moved_to`] that row. If it is not, the base stays. Then it completes again, with the base the row has.
     Moved { onto: Row<V> },
 }
 

@@ -309,7 +309,8 @@ impl<V: Clone, O: Operation<V>> Coordinator<V, O, O::Outcome> {
         if new_value && self.first.is_zero() {
             self.first = ballot;
         }
-        let votes = if self.op.needs_all() { Votes::of_all(self.rules) } else { Votes::new(self.rules) };
+        let all = self.op.needs_all() && !dropped!(self.rules, CollectAtMajority);
+        let votes = if all { Votes::of_all(self.rules) } else { Votes::new(self.rules) };
         self.phase = Phase::Accept { ballot, votes, new_value, answer };
         let targets = everyone(&self.quorums.accept);
         self.send(targets, Message::Accept { ballot, proposal, new_value }, out);

@@ -1,0 +1,127 @@
+//! The programs that the checkers run.
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use crate::op::{Kind, Spec};
+use crate::world::Setup;
+
+/// 7 to 11 operations of 3 or 4 clients, their values unique.
+fn random(chance: &mut StdRng, deletes: bool) -> Vec<Spec> {
+    let clients = chance.random_range(3..5);
+    let count = chance.random_range(7..12);
+    let spec = |at: u8, chance: &mut StdRng| {
+        let value = at + 1;
+        let kind = match chance.random_range(0..if deletes { 9 } else { 8 }) {
+            0 | 1 => Kind::Write(value),
+            2 => Kind::Cas { expected: None, new: value },
+            3 | 4 => Kind::CasLast { new: value },
+            8 => Kind::Delete,
+            _ => Kind::Read,
+        };
+        Spec { client: chance.random_range(0..clients), kind }
+    };
+    (0..count).map(|at| spec(at, chance)).collect()
+}
+
+/// A kind of world that seeds vary.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Family {
+    /// Writes, conditional writes, reads, anti-entropy, crashes.
+    Plain,
+    /// Deletes and collection as well.
+    Collected,
+    /// Five replicas.
+    Five,
+    /// A bucket is deleted.
+    Bucket,
+    /// Uploads are completed, one by two coordinators.
+    Uploads,
+    /// An upload is completed on a condition.
+    Conditional,
+    /// One or two of three nodes are replaced.
+    Layout,
+    /// The same, with deletes and collection before and after.
+    LayoutCollected,
+}
+
+impl Family {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Plain,
+        Self::Collected,
+        Self::Five,
+        Self::Bucket,
+        Self::Uploads,
+        Self::Conditional,
+        Self::Layout,
+        Self::LayoutCollected,
+    ];
+
+    pub(crate) fn setup(self, seed: u64) -> Setup {
+        let mut chance = StdRng::seed_from_u64(seed ^ 0x5EED);
+        let deletes = !matches!(self, Self::Plain | Self::Five | Self::Layout);
+        let mut program = random(&mut chance, deletes);
+        let mut setup = Setup::new(3, &[]);
+        match self {
+            Self::Plain => {}
+            Self::Collected => add(&mut program, &mut chance, 3, 9, Kind::Collect),
+            Self::Five => setup.replicas = 5,
+            Self::Bucket => {
+                program.truncate(6);
+                for client in 0..chance.random_range(1..3) {
+                    add(&mut program, &mut chance, 1, 3 - client, Kind::DropBucket);
+                }
+                add(&mut program, &mut chance, 1, 9, Kind::Collect);
+                setup.reopens = chance.random_range(0..2);
+            }
+            Self::Uploads => {
+                program.truncate(7);
+                for (upload, spec) in (0..).zip(program.iter_mut().take(2)) {
+                    spec.kind = Kind::Complete { upload, new: upload + 1 };
+                }
+                let upload = chance.random_range(0..2);
+                program.push(Spec { client: 3, kind: Kind::Complete { upload, new: upload + 1 } });
+                program.push(Spec { client: 3, kind: Kind::Read });
+                add(&mut program, &mut chance, 2, 9, Kind::Collect);
+            }
+            Self::Conditional => {
+                program.truncate(7);
+                for (upload, spec) in (0..).zip(program.iter_mut().take(2)) {
+                    spec.kind = Kind::CompleteAbsent { upload, new: upload + 1 };
+                }
+                add(&mut program, &mut chance, 1, 9, Kind::Collect);
+            }
+            Self::Layout | Self::LayoutCollected => {
+                program.truncate(7);
+                setup.replicas = 5;
+                let changes = [[0b00111, 0b01110], [0b00111, 0b11100], [0b00111, 0b11010]];
+                setup.change = Some(changes[chance.random_range(0..changes.len())]);
+                program.extend((0..3).map(|node| Spec { client: 10 + node, kind: Kind::Settle(node) }));
+                if self == Self::LayoutCollected {
+                    add(&mut program, &mut chance, 2, 9, Kind::Collect);
+                }
+            }
+        }
+        setup.program = program;
+        setup.clocks = if self == Self::Collected { vec![0, 1, 2] } else { vec![0, 1, 2, 3] };
+        setup.tries = chance.random_range(3..7);
+        setup.patience = true;
+        setup.lost_replies = true;
+        setup.slow_replies = chance.random_bool(0.5);
+        setup.bodies = chance.random_bool(0.5);
+        setup.hints = chance.random_bool(0.5);
+        setup.duplicates = chance.random_range(0..3);
+        setup.crashes = chance.random_range(0..2);
+        setup.copies = chance.random_range(0..3);
+        setup.bumps = if deletes { chance.random_range(0..3) } else { 0 };
+        setup
+    }
+}
+
+/// Puts `count` of `kind` somewhere into the program.
+fn add(program: &mut Vec<Spec>, chance: &mut StdRng, count: usize, client: u8, kind: Kind) {
+    for _ in 0..count {
+        let at = chance.random_range(0..=program.len());
+        program.insert(at, Spec { client, kind });
+    }
+}
