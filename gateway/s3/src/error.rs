@@ -172,3 +172,37 @@ impl From<ErrorCode> for S3Error {
         Self::new(code)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_is_awss() {
+        let error = S3Error::invalid_argument("max-keys", "<x>", "no number").about("/bucket");
+        assert_eq!(
+            error.to_xml("id"),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>InvalidArgument</Code><Message>no number</Message>\
+             <ArgumentName>max-keys</ArgumentName><ArgumentValue>&lt;x&gt;</ArgumentValue>\
+             <Resource>/bucket</Resource><RequestId>id</RequestId></Error>"
+        );
+    }
+
+    #[test]
+    fn the_first_resource_stays() {
+        let error = S3Error::from(ErrorCode::NoSuchKey).about("/first").about("/second");
+        assert_eq!(error.resource(), Some("/first"));
+    }
+
+    #[test]
+    fn answers_carry_what_their_status_needs() {
+        let busy = S3Error::from(ErrorCode::SlowDown).to_response("id", false);
+        assert_eq!((busy.status().as_u16(), &busy.headers()["retry-after"]), (503, &HeaderValue::from_static("1")));
+        assert_eq!(busy.headers()["x-amz-request-id"], "id");
+        assert_eq!(busy.headers()["content-length"], busy.body().len().to_string());
+        let head = S3Error::from(ErrorCode::NoSuchKey).to_response("id", true);
+        assert!(head.body().is_empty() && !head.headers().contains_key("content-length"));
+        let failed = S3Error::precondition_failed("If-Match").to_response("id", false);
+        assert!(failed.body().starts_with(b"<?xml"));
+    }
+}

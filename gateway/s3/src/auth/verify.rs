@@ -8,7 +8,10 @@ use crate::query::Query;
 
 /// A signature that is not verified yet, with everything it is of.
 #[derive(Debug)]
-pub struct Signed {
+pub struct Signed(Box<Unverified>);
+
+#[derive(Debug)]
+struct Unverified {
     access_key_id: String,
     scope: Scope,
     timestamp: String,
@@ -32,7 +35,7 @@ impl Signed {
         let canonical_request =
             canonical::request(parts, query, claim.omitted, &claim.signed_headers, &claim.payload_text)?;
         let string_to_sign = canonical::string_to_sign(&claim.timestamp, &claim.scope, &canonical_request);
-        Ok(Self {
+        Ok(Self(Box::new(Unverified {
             access_key_id: claim.access_key_id,
             scope: claim.scope,
             timestamp: claim.timestamp,
@@ -40,35 +43,43 @@ impl Signed {
             signature: claim.signature,
             canonical_request,
             string_to_sign,
-        })
+        })))
     }
 
     /// The key the request claims: the caller looks its secret up, `InvalidAccessKeyId` where there is none.
     #[must_use]
     pub fn access_key_id(&self) -> &str {
-        &self.access_key_id
+        &self.0.access_key_id
     }
 
     /// What to derive the signing key for.
     #[must_use]
     pub fn scope(&self) -> &Scope {
-        &self.scope
+        &self.0.scope
     }
 
-    /// The only way to a [`Verified`]. `SignatureDoesNotMatch`, with what was signed, where the signature is not `key`'s.
-    pub fn verify<P>(self, key: &SigningKey, principal: P) -> Result<Verified<P>, S3Error> {
-        if !key.sign(self.string_to_sign.as_bytes()).matches(&self.signature) {
+    /// The only way to a [`Verified`]. `SignatureDoesNotMatch`, with what was signed, where the signature is not `key`'s;
+    /// a caller whose key came from a cache may then try again with a fresh one.
+    pub fn verify<P>(&self, key: &SigningKey, principal: P) -> Result<Verified<P>, S3Error> {
+        let Unverified { access_key_id, scope, timestamp, payload, signature, canonical_request, string_to_sign } =
+            &*self.0;
+        if !key.sign(string_to_sign.as_bytes()).matches(signature) {
             return Err(S3Error::new(ErrorCode::SignatureDoesNotMatch)
-                .field("AWSAccessKeyId", self.access_key_id)
-                .field("StringToSign", self.string_to_sign)
-                .field("SignatureProvided", self.signature.to_string())
-                .field("CanonicalRequest", String::from_utf8_lossy(&self.canonical_request)));
+                .field("AWSAccessKeyId", access_key_id)
+                .field("StringToSign", string_to_sign)
+                .field("SignatureProvided", signature.to_string())
+                .field("CanonicalRequest", String::from_utf8_lossy(canonical_request)));
         }
-        let chunks = self
-            .payload
+        let chunks = payload
             .signs_chunks()
-            .then(|| ChunkSigning::new(key.clone(), self.timestamp, self.scope.clone(), self.signature));
-        Ok(Verified { principal, access_key_id: self.access_key_id, scope: self.scope, payload: self.payload, chunks })
+            .then(|| ChunkSigning::new(key.clone(), timestamp.clone(), scope.clone(), *signature));
+        Ok(Verified {
+            principal,
+            access_key_id: access_key_id.clone(),
+            scope: scope.clone(),
+            payload: *payload,
+            chunks,
+        })
     }
 }
 

@@ -11,8 +11,11 @@ use crate::range::ByteRange;
 const EMPTY: (&str, &str) = ("content-length", "0");
 const SOURCE: (&str, &str) = ("x-amz-copy-source", "/other-bucket/some%20key");
 
+/// An operation's name, its method, address and headers.
+type Case = (&'static str, &'static str, String, Vec<(&'static str, &'static str)>);
+
 /// One request for every operation that is built, with its name.
-fn one_of_each() -> Vec<(&'static str, &'static str, String, Vec<(&'static str, &'static str)>)> {
+fn one_of_each() -> Vec<Case> {
     let upload = |rest: &str| format!("/bucket/key?uploadId={UPLOAD}{rest}");
     vec![
         ("ListBuckets", "GET", "/".into(), vec![]),
