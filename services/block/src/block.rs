@@ -21,6 +21,9 @@ use crate::locks::HashLocks;
 use crate::recover::{Recovered, Recovery};
 use crate::writer::{Writer, WriterParts};
 
+/// Sizes told to membership are multiples of it.
+const STATUS_GRAIN: u64 = 1 << 20;
+
 /// What a store is given by its process.
 pub struct Parts {
     pub view: Arc<ViewCell>,
@@ -58,7 +61,7 @@ impl Block {
 
     fn open_blocking(config: &Config, parts: Parts) -> Result<Arc<Self>, OpenError> {
         let Parts { view, clock, entropy, expected } = parts;
-        let reserve = config.reserve;
+        let reserve = config.reserve.bytes();
         let Opened { store, directories, failed } = open_all(&config.directories, expected, reserve, &*entropy)?;
         let directories: BTreeMap<DirectoryNumber, Arc<Directory>> =
             directories.into_iter().map(|directory| (directory.number, Arc::new(directory))).collect();
@@ -77,7 +80,7 @@ impl Block {
                 index: index.clone(),
                 clock: clock.clone(),
                 entropy: entropy.clone(),
-                segment_bytes: config.segment_size,
+                segment_bytes: config.segment_size.bytes(),
                 next_segment,
             });
             slots.insert(number, Slot { directory, writer: writer.map_err(OpenError::Thread)? });
@@ -147,18 +150,27 @@ impl Block {
         self.blocks.index.block_count().map_err(index_error)
     }
 
-    /// What this store says of itself to membership.
+    /// What this store says of itself to membership: sizes are rounded, so that not every block is news.
     #[must_use]
     pub fn status(&self) -> NodeStatus {
+        // Persisted, and read first: no call of an older epoch is acknowledged after the look for data.
+        let epoch = self.blocks.fence.persisted();
         let directories = self.directories();
+        let rounded = |bytes: u64| bytes.next_multiple_of(STATUS_GRAIN);
         NodeStatus {
-            bytes_used: directories.iter().map(|directory| directory.bytes_used).sum(),
-            bytes_free: directories.iter().map(|directory| directory.bytes_free).sum(),
+            bytes_used: rounded(directories.iter().map(|directory| directory.bytes_used).sum()),
+            bytes_free: rounded(directories.iter().map(|directory| directory.bytes_free).sum()),
             // Where the index cannot say, there is data: nothing may be done that needs an empty store.
             has_data: self.block_count().map_or(true, |blocks| blocks > 0),
-            epoch: self.epoch(),
+            epoch,
             ready: directories.iter().any(|directory| directory.failure.is_none()),
         }
+    }
+
+    /// Bytes its disks can hold, those in use included.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        self.blocks.slots.values().map(|Slot { directory, .. }| directory.used() + directory.above_reserve()).sum()
     }
 
     /// One step of collection: blocks whose grace period is over go, and their space is given back, up to a bound.

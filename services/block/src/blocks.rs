@@ -217,6 +217,15 @@ impl Blocks {
         Ok(true)
     }
 
+    /// Asks every disk how much is free: others fill and empty it too.
+    pub(crate) fn refresh_space(&self) {
+        for slot in self.slots.values() {
+            if let Err(cause) = slot.directory.refresh_space() {
+                slot.directory.fail("asking for free space", &cause);
+            }
+        }
+    }
+
     /// Finishes what is queued and makes the index durable. Blocks.
     pub(crate) fn close(&self) {
         for slot in self.slots.values() {

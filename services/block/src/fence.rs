@@ -13,6 +13,8 @@ use cairn_rpc::{CallContext, CallError, ViewCell};
 use cairn_store::Durability;
 use cairn_types::{BlockHash, Epoch, PartitionId, StoreId};
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::blocks::internal;
 use crate::index::{Changes, Index};
@@ -115,6 +117,25 @@ impl Fence {
         if self.view.current().epoch() < context.epoch { Err(CallError::NeedsView) } else { Ok(()) }
     }
 
+    /// Persists every newer epoch the process hears of, so that a quiet store does not stay behind.
+    pub(crate) async fn follow_views(&self, stop: CancellationToken) {
+        let mut views = self.view.subscribe();
+        loop {
+            let epoch = views.borrow_and_update().epoch();
+            if epoch > self.persisted()
+                && let Err(error) = self.persist(epoch).await
+            {
+                warn!(%epoch, %error, "cannot persist the newest epoch");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = views.changed() => if changed.is_err() {
+                    return stop.cancelled().await;
+                }
+            }
+        }
+    }
+
     async fn persist(&self, epoch: Epoch) -> Result<(), CallError> {
         let _one_at_a_time = self.persisting.lock().await;
         if epoch <= self.persisted() {
@@ -131,7 +152,8 @@ impl Fence {
         Ok(())
     }
 
-    fn persisted(&self) -> Epoch {
+    /// The highest epoch that a restart would remember.
+    pub(crate) fn persisted(&self) -> Epoch {
         Epoch(self.persisted.load(Ordering::Acquire))
     }
 }

@@ -56,6 +56,7 @@ impl Collector {
     /// Collects until `stop`.
     pub(crate) async fn run(&self, stop: CancellationToken) {
         loop {
+            self.blocks.refresh_space();
             let pause = match self.step().await {
                 Ok(done) if done == Collected::default() => IDLE,
                 Ok(_) => PAUSE,

@@ -26,8 +26,9 @@ mod server;
 mod session;
 mod writer;
 
-pub use block::{Block, Parts};
-pub use config::Config;
+pub use block::{Block, DirectoryStatus, Parts};
+pub use config::{Config, ServerConfig};
 pub use directory::OpenError;
 pub use gc::Collected;
 pub use recover::Recovered;
+pub use server::Server;

@@ -165,11 +165,7 @@ impl Blocks {
         let mut total: u64 = self.slots.values().map(room).sum();
         if total == 0 {
             // What was known may be old: somebody made room.
-            for slot in self.slots.values() {
-                if let Err(cause) = slot.directory.refresh_space() {
-                    slot.directory.fail("asking for free space", &cause);
-                }
-            }
+            self.refresh_space();
             total = self.slots.values().map(room).sum();
         }
         let mut at = self.entropy.next_u64().checked_rem(total)?;

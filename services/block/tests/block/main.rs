@@ -9,4 +9,5 @@ mod fence;
 mod recovery;
 mod references;
 mod round_trip;
+mod server;
 mod support;

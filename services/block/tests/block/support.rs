@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_block::{Block, Config, OpenError, Parts, pieces};
+use cairn_daemon::{Period, Size};
 use cairn_placement::{ClusterView, Layout, LayoutRecord, Member, Ring, Step};
 use cairn_quorum::{BlockReplica, PutBlock, Reference};
 use cairn_rpc::{CallContext, CallError, ViewCell};
@@ -30,12 +31,12 @@ pub(crate) struct Store {
     pub(crate) root: TempDir,
 }
 
-pub(crate) const fn size(bytes: u64) -> u64 {
-    bytes
+pub(crate) const fn size(bytes: u64) -> Size {
+    Size(bytes)
 }
 
-pub(crate) const fn no_grace() -> Duration {
-    Duration::ZERO
+pub(crate) const fn no_grace() -> Period {
+    Period(Duration::ZERO)
 }
 
 /// A configuration with these directories under `root`.
