@@ -53,7 +53,7 @@ impl Adopted {
 
 /// How a caller's epoch compares with a store's (REGISTER A1).
 pub(crate) enum Fenced {
-    /// The caller's is older, or there is no layout, or it named none where it had to.
+    /// The caller's is older, or there is no layout.
     Refused(CallError),
     /// The caller's is newer: adopt it or refuse.
     Newer,
@@ -104,12 +104,8 @@ impl Standing {
         self.adopted.as_ref().map_or(Epoch(0), |adopted| adopted.epoch())
     }
 
-    /// A1. Epoch 0 passes where `any` does.
-    pub(crate) fn fence(&self, caller: Epoch, any: bool) -> Result<Epoch, Fenced> {
-        if caller == Epoch(0) && !any {
-            let why = "a call that may change something names its epoch".to_owned();
-            return Err(Fenced::Refused(CallError::Invalid(why)));
-        }
+    /// A1. Epoch 0 means this store's own; who may say so is not decided here.
+    pub(crate) fn fence(&self, caller: Epoch) -> Result<Epoch, Fenced> {
         let own = self.epoch();
         if caller > own {
             return Err(Fenced::Newer);

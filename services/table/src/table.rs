@@ -188,11 +188,11 @@ impl Table {
 
     /// REGISTER A0, A1: the call names this store, and its epoch is this store's. A newer one is adopted with the view
     /// that the process knows or the call brings; whoever judges the call compares once more.
-    async fn admit(&self, context: &CallContext, read: bool) -> Result<(), CallError> {
+    async fn admit(&self, context: &CallContext) -> Result<(), CallError> {
         if context.store != self.shared.id {
             return Err(CallError::WrongStore { actual: self.shared.id });
         }
-        match self.fence(context.epoch, read) {
+        match self.fence(context.epoch) {
             Ok(_) => return Ok(()),
             Err(Fenced::Refused(error)) => return Err(error),
             Err(Fenced::Newer) => {}
@@ -206,7 +206,7 @@ impl Table {
             self.view.offer(view);
         }
         self.adopt_current().await?;
-        match self.fence(context.epoch, read) {
+        match self.fence(context.epoch) {
             Ok(_) => Ok(()),
             Err(Fenced::Refused(error)) => Err(error),
             Err(Fenced::Newer) => Err(CallError::NeedsView),
@@ -214,8 +214,8 @@ impl Table {
     }
 
     /// While the writer changes what is fenced, whoever judges the call fences it.
-    fn fence(&self, epoch: Epoch, read: bool) -> Result<Epoch, Fenced> {
-        self.shared.standing.try_read().map_or(Ok(epoch), |standing| standing.fence(epoch, read))
+    fn fence(&self, epoch: Epoch) -> Result<Epoch, Fenced> {
+        self.shared.standing.try_read().map_or(Ok(epoch), |standing| standing.fence(epoch))
     }
 
     /// Rows that are in memory are read at once, with a pause for others now and then; the rest by a thread that may
@@ -245,7 +245,7 @@ impl Table {
 
     fn read_turn(&self, epoch: Epoch, turn: &[Call]) -> Result<(Epoch, Vec<Reply<Envelope>>), Miss> {
         let standing = self.shared.standing.try_read().ok_or(Miss::OnDisk)?;
-        let epoch = standing.fence(epoch, true).map_err(|fenced| Miss::Failed(late(fenced)))?;
+        let epoch = standing.fence(epoch).map_err(|fenced| Miss::Failed(late(fenced)))?;
         let replies = round::read(&self.shared.rows, &standing, self.clock.now_ms(), turn, Depth::Memory)?;
         Ok((epoch, replies))
     }
@@ -254,7 +254,7 @@ impl Table {
         let now_ms = self.clock.now_ms();
         self.on_disk(move |shared| {
             let standing = shared.standing.read();
-            let epoch = standing.fence(epoch, true).map_err(late)?;
+            let epoch = standing.fence(epoch).map_err(late)?;
             let replies = round::read(&shared.rows, &standing, now_ms, &calls, Depth::Disk).map_err(Miss::failed)?;
             Ok((epoch, replies))
         })
@@ -312,11 +312,14 @@ impl TableReplica for Table {
                 batch.len()
             )));
         }
+        if context.epoch == Epoch(0) && batch.iter().any(|(_, message)| !matches!(message, Message::Query)) {
+            return Err(CallError::Invalid("a call that is more than a read names its epoch".to_owned()));
+        }
         let calls: Vec<Call> =
             batch.into_iter().map(|(key, message)| Call::new(&key, message)).collect::<Result<_, _>>()?;
         let read = calls.iter().all(Call::is_read);
         let judged = async {
-            self.admit(context, read).await?;
+            self.admit(context).await?;
             if read { self.read(context.epoch, calls).await } else { self.writer.judge(context.epoch, calls).await }
         };
         let judged = tokio::time::timeout_at(context.deadline, judged).await;
@@ -328,10 +331,10 @@ impl TableReplica for Table {
         range::check(&range)?;
         let caller = context.epoch;
         let scanned = async {
-            self.admit(context, true).await?;
+            self.admit(context).await?;
             self.on_disk(move |shared| {
                 let standing = shared.standing.read();
-                let epoch = standing.fence(caller, true).map_err(late)?;
+                let epoch = standing.fence(caller).map_err(late)?;
                 Ok((epoch, range::scan(&shared.rows, &standing, &range)?))
             })
             .await

@@ -226,7 +226,7 @@ impl Thread {
 
 /// `full` says why nothing that grows may be stored.
 fn judge(round: &mut Round<'_>, standing: &Standing, full: Option<&str>, request: &Request) -> Answer {
-    let epoch = standing.fence(request.epoch, false).map_err(|fenced| match fenced {
+    let epoch = standing.fence(request.epoch).map_err(|fenced| match fenced {
         Fenced::Refused(error) => error,
         Fenced::Newer => CallError::NeedsView,
     })?;
