@@ -33,17 +33,17 @@ impl<'a> Fields<'a> {
         Ok((!joined.is_empty()).then_some(joined))
     }
 
-    /// An `x-amz-*` field, from its header or from the query. `InvalidArgument` where both say different things.
+    /// An `x-amz-*` field, from its header or from the query. `InvalidArgument` where two places, or two parameters,
+    /// say different things: whichever were taken, the other would be dropped.
     pub(crate) fn amz(&self, name: &str) -> Result<Option<String>, S3Error> {
-        let header = self.header(name)?;
-        let hoisted = self.query.iter().find(|(own, value)| own.eq_ignore_ascii_case(name) && !value.is_empty());
-        match (header, hoisted) {
-            (Some(header), Some((_, hoisted))) if header != hoisted => {
-                Err(S3Error::invalid_argument(name, hoisted, "The header and the query parameter differ."))
+        let mut found = self.header(name)?;
+        let hoisted = self.query.iter().filter(|(own, value)| own.eq_ignore_ascii_case(name) && !value.is_empty());
+        for (_, value) in hoisted {
+            if found.get_or_insert_with(|| value.to_owned()) != value {
+                return Err(S3Error::invalid_argument(name, value, format!("{name} is there twice and differs.")));
             }
-            (Some(value), _) => Ok(Some(value)),
-            (None, hoisted) => Ok(hoisted.map(|(_, value)| value.to_owned())),
         }
+        Ok(found)
     }
 
     /// A field that must be a decimal number.
@@ -92,6 +92,9 @@ mod tests {
         assert_eq!(Fields::new(&headers, &query).amz_names().collect::<Vec<_>>(), ["x-amz-acl"]);
         headers.insert("x-amz-acl", "public-read".parse().unwrap());
         let error = Fields::new(&headers, &query).amz("x-amz-acl").unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidArgument);
+        let twice = Query::parse(Some("x-amz-acl=private&X-Amz-ACL=public-read")).unwrap();
+        let error = Fields::new(&HeaderMap::new(), &twice).amz("x-amz-acl").unwrap_err();
         assert_eq!(error.code(), ErrorCode::InvalidArgument);
     }
 

@@ -1,6 +1,7 @@
 //! AWS's published examples, what must be refused, what must be accepted, and mutations of valid requests.
 
 mod accepted;
+mod interop;
 mod mutations;
 mod refused;
 mod vectors;

@@ -43,9 +43,7 @@ fn inner_spaces_are_folded() {
 
 #[test]
 fn a_date_header_alone_is_enough() {
-    let mut parts = head("GET", "/b/k", &[("host", "h")]);
-    SIGNER.sign(&mut parts, empty_payload(), then_ms()).unwrap();
-    // The string to sign has the time, whichever header says it; only the list of headers changes.
+    // Our signer always writes x-amz-date, so this request is signed by hand.
     let mut dated = head("GET", "/b/k", &[("host", "h"), ("date", &http_date(then_ms()))]);
     set(&mut dated, "x-amz-content-sha256", &empty_payload().to_string());
     let list = ["date", "host", "x-amz-content-sha256"].map(str::to_owned);

@@ -29,6 +29,14 @@ fn delete_with_everything() {
 }
 
 #[test]
+fn control_characters_are_read_raw_and_as_references() {
+    for text in ["\u{1}", "&#1;", "&#x1;"] {
+        let body = format!("<Delete><Object><Key>{text}</Key></Object></Delete>");
+        assert_eq!(delete(body.as_bytes()).unwrap().entries[0].key.as_str(), "\u{1}", "{text:?}");
+    }
+}
+
+#[test]
 fn a_thousand_keys_and_no_more() {
     let body = |count: usize| {
         let objects: String = (0..count).map(|n| format!("<Object><Key>k{n}</Key></Object>")).collect();
