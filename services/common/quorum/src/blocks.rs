@@ -28,6 +28,10 @@ const TRIES: u32 = 5;
 /// The longest wait between them; drawn at random below it.
 const RETRY_DELAY: Duration = Duration::from_millis(300);
 
+/// Where the background has no room for the last send, the caller waits for it, so that a replica that is merely slower
+/// than its peers slows writers down and misses nothing; but no longer than this.
+const NO_ROOM_PATIENCE: Duration = Duration::from_secs(1);
+
 type Sent = BoxFuture<'static, (StoreId, Result<bool, CallError>)>;
 
 /// How one round of sends ended.
@@ -102,7 +106,12 @@ impl Cluster {
         if !sends.is_empty() {
             let bytes: usize = block.data.iter().map(bytes::Bytes::len).sum();
             let kib = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
-            self.tail().finish(kib, sends.for_each(|_| std::future::ready(())));
+            let rest = sends.for_each(|_| std::future::ready(()));
+            if let Err(rest) = self.tail().finish(kib, rest)
+                && tokio::time::timeout(NO_ROOM_PATIENCE, rest).await.is_err()
+            {
+                tracing::debug!(block = %block.hash, "a replica is too slow for this block");
+            }
         }
         Round::Stored
     }

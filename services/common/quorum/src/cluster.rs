@@ -1,5 +1,6 @@
 //! The cluster as one process sees it: where calls go, whose clock makes the ballots, what goes on in the background.
 
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -52,7 +53,17 @@ struct Inner {
     tail: Tail,
     /// A flush of hints is on its way.
     flushing: AtomicBool,
+    /// Conditional writes of one process to one key wait for each other instead of duelling; by a hash of the key.
+    turns: Vec<Turn>,
 }
+
+/// Held by a conditional write while it runs.
+type Turn = tokio::sync::Mutex<()>;
+
+/// Conditional writes of different keys that share a turn wait for nothing; with this many it is rare.
+const TURNS: u64 = 256;
+/// Who waits longer for a turn goes on without.
+const TURN_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Cluster {
     #[must_use]
@@ -72,6 +83,7 @@ impl Cluster {
             rerouting: Mutex::new(()),
             tail: Tail::new(),
             flushing: AtomicBool::new(false),
+            turns: (0..TURNS).map(|_| Turn::default()).collect(),
         }))
     }
 
@@ -152,6 +164,14 @@ impl Cluster {
         let until = Instant::now() + self.jitter(bound);
         tokio::time::sleep_until(until.min(op.deadline)).await;
         until < op.deadline
+    }
+
+    /// Waits until no other conditional write of this process is at work on `key`, within bounds.
+    pub(crate) async fn turn(&self, key: &RowKey) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let mut hasher = std::hash::DefaultHasher::new();
+        key.hash(&mut hasher);
+        let turn = usize::try_from(hasher.finish() % TURNS).ok().and_then(|at| self.0.turns.get(at))?;
+        tokio::time::timeout(TURN_PATIENCE, turn.lock()).await.ok()
     }
 
     /// Tells `targets` when convenient that `chosen` is (REGISTER A7).

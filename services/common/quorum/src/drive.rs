@@ -127,7 +127,9 @@ impl<O: Operation<Envelope>> Drive<O> {
         let Self { cluster, slots, writes, why, .. } = self;
         if !writes.is_empty() {
             let weight = u32::try_from(writes.len()).unwrap_or(u32::MAX);
-            cluster.tail().finish(weight, writes.for_each(|_| std::future::ready(())));
+            if cluster.tail().finish(weight, writes.for_each(|_| std::future::ready(()))).is_err() {
+                tracing::debug!("no room to finish a send in the background");
+            }
         }
         (slots.into_iter().map(|slot| (slot.key, slot.outcome)).collect(), why)
     }

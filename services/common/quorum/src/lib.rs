@@ -25,9 +25,6 @@ mod tail;
 mod tally;
 pub mod wire;
 
-#[cfg(test)]
-mod tests;
-
 pub use cairn_register::{Applied, Base, Completed, Found, Usage, Written};
 
 pub use cluster::{Cluster, ClusterParts};

@@ -153,6 +153,7 @@ impl Cluster {
         R: Clone,
         C: FnMut(Option<&Envelope>) -> Result<Option<Envelope>, R>,
     {
+        let _turn = self.turn(&key).await;
         let mut too_big = None;
         let checked = |current: Option<&Envelope>| {
             let value = change(current).map_err(Some)?;

@@ -25,12 +25,11 @@ impl Tail {
         Self { tracker: TaskTracker::new(), budget }
     }
 
-    /// Lets `rest` go on while it holds `kib` of memory. Where the budget is spent it is dropped instead: what the
-    /// replica missed is then repaired like any other loss.
-    pub(crate) fn finish(&self, kib: u32, rest: impl Future<Output = ()> + Send + 'static) {
+    /// Lets `rest` go on while it holds `kib` of memory; gives it back where the budget is spent. What is dropped then
+    /// is repaired like any other loss.
+    pub(crate) fn finish<F: Future<Output = ()> + Send + 'static>(&self, kib: u32, rest: F) -> Result<(), F> {
         let Ok(permit) = self.budget.clone().try_acquire_many_owned(kib.clamp(1, BUDGET_KIB)) else {
-            tracing::debug!(kib, "no room to finish a send in the background");
-            return;
+            return Err(rest);
         };
         self.tracker.spawn(async move {
             if tokio::time::timeout(PATIENCE, rest).await.is_err() {
@@ -38,6 +37,7 @@ impl Tail {
             }
             drop(permit);
         });
+        Ok(())
     }
 
     /// Runs one short housekeeping task.
@@ -62,13 +62,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn leftovers_are_bounded_in_memory_and_time() {
         let tail = Tail::new();
-        tail.finish(BUDGET_KIB, std::future::pending());
-        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
-        tail.finish(1, async move { sender.send(()).unwrap() });
-        assert!(receiver.await.is_err(), "dropped, for the budget is spent");
+        assert!(tail.finish(BUDGET_KIB, std::future::pending()).is_ok());
+        assert!(tail.finish(1, std::future::ready(())).is_err(), "the budget is spent");
         tail.drain(PATIENCE * 2).await;
         let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
-        tail.finish(1, async move { sender.send(()).unwrap() });
-        assert!(receiver.await.is_ok(), "the budget is free again after the patience");
+        assert!(tail.finish(1, async move { sender.send(()).unwrap() }).is_ok(), "free again after the patience");
+        assert!(receiver.await.is_ok());
     }
 }

@@ -118,8 +118,8 @@ impl Cluster {
                 }
             }
         }
-        if !calls.is_empty() {
-            self.tail().finish(1, calls.for_each(|_| std::future::ready(())));
+        if !calls.is_empty() && self.tail().finish(1, calls.for_each(|_| std::future::ready(()))).is_err() {
+            tracing::debug!("no room to finish a change of references in the background");
         }
         let mut absent = Vec::new();
         for (at, tally) in tallies.iter().enumerate() {

@@ -1,0 +1,194 @@
+//! Concurrent histories on a network that delays, loses and stops, checked for linearizability.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cairn_model::Envelope;
+use cairn_quorum::{Cluster, OpError, UpdateError};
+use cairn_testkit::linear::{Operation, Sequential, Verdict, check};
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use tokio::time::Instant;
+
+use crate::support::network::Mode;
+use crate::support::{World, id, key, value, views};
+
+const KEYS: [&str; 2] = ["x", "y"];
+const CLIENTS: u64 = 5;
+const STEPS: u64 = 12;
+
+/// One key: a register with compare-and-swap on its value.
+struct Register;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Input {
+    Write(Option<String>),
+    /// Create where there is nothing.
+    Create(String),
+    /// Replace the value read before.
+    Swap(Option<String>, String),
+    Read,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Output {
+    Done,
+    Refused,
+    Value(Option<String>),
+}
+
+impl Sequential for Register {
+    type State = Option<String>;
+    type Input = Input;
+    type Output = Output;
+
+    fn initial(&self) -> Self::State {
+        None
+    }
+
+    fn step(&self, state: &Self::State, input: &Input, output: Option<&Output>) -> Option<Self::State> {
+        let applied = match input {
+            Input::Write(value) => Some(value.clone()),
+            Input::Create(value) => state.is_none().then(|| Some(value.clone())),
+            Input::Swap(expected, value) => (state == expected).then(|| Some(value.clone())),
+            Input::Read => Some(state.clone()),
+        };
+        match output {
+            None => applied,
+            Some(Output::Done) => applied,
+            Some(Output::Refused) => applied.is_none().then(|| state.clone()),
+            Some(Output::Value(value)) => (value == state).then(|| state.clone()),
+        }
+    }
+}
+
+type History = Arc<Mutex<Vec<(&'static str, Operation<Input, Output>)>>>;
+
+/// Answers with nothing where the outcome is unknown, and none where the operation certainly was not applied.
+async fn perform(world: &World, cluster: &Cluster, name: &str, input: &Input) -> Option<Option<Output>> {
+    let op = world.op();
+    let new = id(cluster);
+    let swapped = |result: Result<_, UpdateError<()>>| match result {
+        Ok(_) => Some(Some(Output::Done)),
+        Err(UpdateError::Refused(())) => Some(Some(Output::Refused)),
+        Err(UpdateError::Failed(error)) => open(&error),
+    };
+    let is = |current: Option<&Envelope>, expected: &Option<String>| {
+        current.map(|current| current.value.as_ref()) == expected.as_ref().map(String::as_bytes)
+    };
+    match input {
+        Input::Write(text) => {
+            let text = text.as_deref().map(value);
+            match cluster.write(&op, key(name), new, text).await {
+                Ok(_) => Some(Some(Output::Done)),
+                Err(error) => open(&error),
+            }
+        }
+        Input::Create(text) => {
+            let change = |current: Option<&Envelope>| if current.is_none() { Ok(Some(value(text))) } else { Err(()) };
+            swapped(cluster.update(&op, key(name), new, change).await.map(drop))
+        }
+        Input::Swap(expected, text) => {
+            let change =
+                |current: Option<&Envelope>| if is(current, expected) { Ok(Some(value(text))) } else { Err(()) };
+            swapped(cluster.update(&op, key(name), new, change).await.map(drop))
+        }
+        Input::Read => match cluster.read(&op, key(name)).await {
+            Ok(found) => {
+                let text = found.map(|found| String::from_utf8(found.envelope.value.to_vec()).unwrap());
+                Some(Some(Output::Value(text)))
+            }
+            Err(_) => None,
+        },
+    }
+}
+
+fn open(error: &OpError) -> Option<Option<Output>> {
+    if error.not_applied() { None } else { Some(None) }
+}
+
+fn micros(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_micros()).unwrap()
+}
+
+async fn client(world: Arc<World>, cluster: Cluster, seed: u64, start: Instant, history: History) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut last: Option<String> = None;
+    for step in 0..STEPS {
+        let name = KEYS[random.random_range(0..KEYS.len())];
+        let text = format!("{seed}-{step}");
+        let input = match random.random_range(0..10) {
+            0..3 => Input::Write(Some(text)),
+            3 => Input::Write(None),
+            4 => Input::Create(text),
+            5 | 6 => Input::Swap(last.clone(), text),
+            _ => Input::Read,
+        };
+        let called = micros(start);
+        let done = perform(&world, &cluster, name, &input).await;
+        if let Some(output) = done {
+            if let Some(Output::Value(value)) = &output {
+                last.clone_from(value);
+            }
+            let returned = output.map(|output| (micros(start), output));
+            history.lock().push((name, Operation { called, returned, input }));
+        }
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..15))).await;
+    }
+}
+
+/// Stops a replica, lets it go on, stops another; loses messages now and then.
+async fn nemesis(world: Arc<World>, seed: u64) {
+    let mut random = StdRng::seed_from_u64(!seed);
+    loop {
+        let victim = world.table_store(random.random_range(0..3));
+        let mode = [Mode::Down, Mode::Frozen, Mode::Slow(Duration::from_millis(200))][random.random_range(0..3)];
+        world.network.set(victim, mode);
+        world.network.hurt(Duration::from_millis(random.random_range(1..20)), random.random_range(0..120));
+        tokio::time::sleep(Duration::from_millis(random.random_range(10..400))).await;
+        world.network.set(victim, Mode::Up);
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..100))).await;
+    }
+}
+
+async fn run(seed: u64, change_layout: bool) {
+    let world = Arc::new(World::with_nodes(seed, 4));
+    let gateways = [world.gateway(), world.process(Some(0)), world.process(Some(1))];
+    let (start, history) = (Instant::now(), History::default());
+    let mut clients = tokio::task::JoinSet::new();
+    for at in 0..CLIENTS {
+        let cluster = gateways[usize::try_from(at).unwrap() % gateways.len()].clone();
+        clients.spawn(client(world.clone(), cluster, seed.wrapping_mul(100).wrapping_add(at), start, history.clone()));
+    }
+    let trouble = tokio::spawn(nemesis(world.clone(), seed));
+    if change_layout {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let newer = views::view(4, 2, &[&[0, 1, 2], &[1, 2, 3]]);
+        world.tables[usize::try_from(seed % 3).unwrap()].adopt(newer);
+    }
+    clients.join_all().await;
+    trouble.abort();
+    let history = history.lock();
+    for name in KEYS {
+        let one: Vec<_> =
+            history.iter().filter(|(at, _)| *at == name).map(|(_, operation)| operation.clone()).collect();
+        let verdict = check(&Register, &one, 5_000_000);
+        assert_ne!(verdict, Verdict::Undecided, "seed {seed}, key {name}");
+        assert_eq!(verdict, Verdict::Linearizable, "seed {seed}, key {name}: {one:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn histories_are_linearizable() {
+    for seed in 0..60 {
+        run(seed, false).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn histories_are_linearizable_while_the_epoch_changes() {
+    for seed in 1000..1040 {
+        run(seed, true).await;
+    }
+}
