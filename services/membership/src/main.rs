@@ -1,1 +1,12 @@
-fn main() {}
+//! The stand-alone membership daemon.
+
+use std::process::ExitCode;
+
+use cairn_membership::{Server, ServerConfig};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    cairn_daemon::main(async |config: ServerConfig, shutdown| Server::bind(config).await?.run(shutdown).await)
+}

@@ -144,12 +144,6 @@ pub struct ClusterView {
 }
 
 impl ClusterView {
-    /// What a daemon has before it heard from membership.
-    #[must_use]
-    pub const fn unknown(cluster: ClusterId) -> Self {
-        Self { cluster, record: LayoutRecord::none(), nodes: BTreeMap::new(), revision: 0 }
-    }
-
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
         self.record.epoch
