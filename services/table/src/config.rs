@@ -2,19 +2,45 @@
 
 use std::path::PathBuf;
 
-/// Where the store is and what it may take.
-#[derive(Clone, PartialEq, Eq, Debug)]
+use cairn_daemon::{NodeConfig, Size};
+use serde::{Deserialize, Serialize};
+
+/// The whole file of a table that runs by itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    pub node: NodeConfig,
+    pub table: Config,
+}
+
+/// Where a store is and what it may take. `directory` is the one field without a default.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The database's directory.
+    /// The database's directory; an empty one becomes a new store.
     pub directory: PathBuf,
-    /// Bytes for memtables and cached blocks together.
-    pub memory: u64,
-    /// Bytes of free disk kept for deletes: new values are refused below it.
-    pub reserve: u64,
+    /// Weight in the layout; without it, the size of the file system.
+    pub capacity: Option<Size>,
+    /// Free space kept for deletes: new values are refused while less is left.
+    pub reserve: Size,
+    /// Memory for buffered writes and cached rows together.
+    pub memory: Size,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { directory: PathBuf::new(), memory: 16 * 1024 * 1024, reserve: 256 * 1024 * 1024 }
+        Self { directory: PathBuf::new(), capacity: None, reserve: Size(256 << 20), memory: Size(16 << 20) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_may_be_short_but_not_wrong() {
+        let config: Config = toml::from_str("directory = '/a'\nreserve = '1GiB'").unwrap();
+        assert_eq!((config.reserve.bytes(), config.memory.bytes()), (1 << 30, 16 << 20));
+        assert!(toml::from_str::<Config>("directories = ['/a']").is_err());
     }
 }

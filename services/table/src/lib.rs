@@ -23,6 +23,7 @@ mod standing;
 mod table;
 mod writer;
 
-pub use config::Config;
+pub use config::{Config, ServerConfig};
 pub use identity::IdentityError;
+pub use server::Server;
 pub use table::{OpenError, Parts, Progress, Table};

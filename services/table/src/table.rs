@@ -95,7 +95,7 @@ impl Table {
     pub async fn open(config: Config, parts: Parts) -> Result<Arc<Self>, OpenError> {
         let opened = tokio::task::spawn_blocking(move || {
             let store = open_database(&config)?;
-            Self::start(Arc::new(store), Some(config.directory), config.reserve, parts)
+            Self::start(Arc::new(store), Some(config.directory), config.reserve.bytes(), parts)
         });
         opened.await.map_err(|error| OpenError::Thread(std::io::Error::other(error)))?
     }
@@ -158,6 +158,12 @@ impl Table {
         let has_data = store.scan(&keys::ROWS, Some(&keys::ROWS_END)).next().map_or(true, |row| row.is_some());
         let bytes_free = self.directory.as_ref().and_then(room::space).map_or(0, |(_, free)| free);
         NodeStatus { bytes_used: store.bytes_on_disk(), bytes_free, has_data, epoch: self.epoch(), ready: true }
+    }
+
+    /// Bytes of the file system the store is on; 0: it is on none.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        self.directory.as_ref().and_then(room::space).map_or(0, |(all, _)| all)
     }
 
     /// An estimate of the rows held, and of their bytes on disk.
@@ -289,7 +295,7 @@ fn late(fenced: Fenced) -> CallError {
 fn open_database(config: &Config) -> Result<Rocks, OpenError> {
     let path = config.directory.clone();
     std::fs::create_dir_all(&path).map_err(|source| OpenError::Directory { path: path.clone(), source })?;
-    let memory_bytes = usize::try_from(config.memory).unwrap_or(usize::MAX);
+    let memory_bytes = usize::try_from(config.memory.bytes()).unwrap_or(usize::MAX);
     let options = Options { memory_bytes, ..Options::default() };
     Rocks::open(&path, &options).map_err(|source| OpenError::Database { path, source })
 }

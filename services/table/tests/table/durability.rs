@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use bytes::Bytes;
+use cairn_daemon::Size;
 use cairn_model::Envelope;
 use cairn_quorum::TableReplica as _;
 use cairn_register::{Message, Verdict};
@@ -265,7 +266,7 @@ async fn a_nearly_full_disk_takes_deletes_but_no_values() {
     let table = loop {
         let config = cairn_table::Config {
             directory: directory.path().to_owned(),
-            reserve: u64::MAX,
+            reserve: Size(u64::MAX),
             ..cairn_table::Config::default()
         };
         let view = crate::fixture::view(1, cairn_types::Epoch(0), &[]);

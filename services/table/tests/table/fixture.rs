@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use cairn_daemon::Size;
 use cairn_model::Envelope;
 use cairn_placement::{ClusterView, Layout, LayoutRecord, Member, Ring, Step};
 use cairn_quorum::{Range, RangeReply, TableReplica as _};
@@ -69,7 +70,7 @@ pub(crate) async fn on_disk(directory: &Path) -> Arc<Table> {
 }
 
 pub(crate) async fn open(directory: &Path, expected: Option<StoreId>) -> Result<Arc<Table>, OpenError> {
-    let config = Config { directory: directory.to_owned(), reserve: 0, ..Config::default() };
+    let config = Config { directory: directory.to_owned(), reserve: Size(0), ..Config::default() };
     Table::open(config, parts(view(1, Epoch(0), &[]), expected)).await
 }
 
