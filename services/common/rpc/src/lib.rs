@@ -6,6 +6,7 @@
 
 mod call;
 mod connector;
+mod framing;
 mod identity;
 pub mod limits;
 mod outbox;
@@ -27,6 +28,6 @@ pub use peer::{Lane, Peer, PeerReply, PeerService};
 pub use rights::{RIGHTS, Right};
 pub use secret::{ClusterSecret, SealError, SecretError};
 pub use server::{Closing, serve};
-pub use session::{Inbound, SessionReply, SessionRequest, SessionService, serve_session};
+pub use session::{Inbound, SessionReply, SessionRequest, SessionService, WithSession, serve_session};
 pub use status::{from_wire, status, to_wire};
 pub use view::ViewCell;

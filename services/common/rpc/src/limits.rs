@@ -17,8 +17,8 @@ pub const MAX_CONTROL_CALLS: usize = 1024;
 pub const MAX_BULK_CALLS: usize = 32;
 /// A server refuses (`Busy`) what exceeds a caller's own bound by so much that the caller must be broken.
 pub const MAX_SERVED_CALLS: usize = 2 * MAX_CONTROL_CALLS;
-/// Bytes of half-received request bodies a server holds per session; beyond, `Busy`.
-pub const MAX_ASSEMBLED_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of request bodies a server holds per session, from their first frame to the end of their call; beyond, `Busy`.
+pub const MAX_RECEIVED_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of reply bodies that wait for the network per session; beyond, bodies are not read further.
 pub const MAX_QUEUED_BODY_BYTES: usize = 2 * 1024 * 1024;
 /// Bulk sessions per peer.

@@ -25,6 +25,16 @@ pub enum PeerService {
     Block,
 }
 
+impl PeerService {
+    /// The path of its `Session`.
+    const fn path(self) -> &'static str {
+        match self {
+            PeerService::Table => "/cairn.table.v1.TableService/Session",
+            PeerService::Block => "/cairn.block.v1.BlockService/Session",
+        }
+    }
+}
+
 /// Which session a call takes: small calls are never queued behind blocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lane {

@@ -3,19 +3,22 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use cairn_proto::block::v1::block_service_client::BlockServiceClient;
 use cairn_proto::common::v1::{Frame, Hello};
-use cairn_proto::table::v1::table_service_client::TableServiceClient;
 use cairn_types::{ClusterId, Entropy as _, StoreId, SystemEntropy};
+use http::header::{CONTENT_TYPE, HeaderValue, TE};
+use http::{Method, Request, StatusCode, Uri};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
-use tonic::Streaming;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use tower::ServiceExt as _;
 use tracing::{debug, info};
 
 use super::PeerService;
 use super::session::{Frames, Session};
-use crate::limits::{CONNECT_TIMEOUT, MAX_MESSAGE_BYTES, RETRY_DELAY_MAX, RETRY_DELAY_MIN, WIRE_VERSION};
+use crate::framing::{FrameReader, FrameWriter};
+use crate::limits::{CONNECT_TIMEOUT, RETRY_DELAY_MAX, RETRY_DELAY_MIN, WIRE_VERSION};
 use crate::{CallError, Connector, from_wire};
 
 /// Whom to reach.
@@ -125,7 +128,7 @@ fn jittered(delay: Duration) -> Duration {
 }
 
 /// Opens one session: connection, call, handshake.
-async fn open(target: &Target, calls_max: usize) -> Result<(Arc<Session>, Streaming<Frame>), CallError> {
+async fn open(target: &Target, calls_max: usize) -> Result<(Arc<Session>, FrameReader), CallError> {
     let channel =
         target.connector.connect(&target.address).await.map_err(|error| unreachable(target, &with_sources(&error)))?;
     let session = Arc::new(Session::new(target.store, calls_max));
@@ -138,24 +141,30 @@ async fn open(target: &Target, calls_max: usize) -> Result<(Arc<Session>, Stream
         }),
         ..Frame::default()
     });
-    let frames = Frames::new(session.clone());
-    let opened = match target.service {
-        PeerService::Table => {
-            let mut client = TableServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-            client.session(frames).await
-        }
-        PeerService::Block => {
-            let mut client = BlockServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-            client.session(frames).await
-        }
-    };
-    let mut inbound = opened.map_err(CallError::from)?.into_inner();
+    let mut inbound = call(target, channel, Frames::new(session.clone())).await?;
     match inbound.message().await.map_err(CallError::from)? {
         Some(Frame { error: Some(error), .. }) => Err(from_wire(error)),
         Some(Frame { hello: Some(hello), .. }) if hello.store_id == target.store.as_bytes().as_slice() => {
             Ok((session, inbound))
         }
         Some(_) | None => Err(unreachable(target, "the peer does not answer the handshake")),
+    }
+}
+
+/// The gRPC call that carries the session.
+async fn call(target: &Target, channel: Channel, frames: Frames) -> Result<FrameReader, CallError> {
+    let mut request = Request::new(FrameWriter::request(frames));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::from_static(target.service.path());
+    request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    let answer = channel.oneshot(request).await.map_err(|error| unreachable(target, &with_sources(&error)))?;
+    if answer.status() != StatusCode::OK {
+        return Err(unreachable(target, &format!("HTTP status {}", answer.status())));
+    }
+    match Status::from_header_map(answer.headers()) {
+        Some(status) if status.code() != Code::Ok => Err(status.into()),
+        Some(_) | None => Ok(FrameReader::new(answer.into_body())),
     }
 }
 

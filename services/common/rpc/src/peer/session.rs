@@ -12,9 +12,9 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
-use tonic::Streaming;
 
 use super::PeerReply;
+use crate::framing::FrameReader;
 use crate::limits::{MAX_BODY_BYTES, MAX_PIECE_BYTES};
 use crate::outbox::{Outbox, Withdrawn};
 use crate::{CallContext, CallError, from_wire};
@@ -157,7 +157,7 @@ impl Session {
     }
 
     /// Hands replies to their callers until the session dies; answers why it did.
-    pub(super) async fn read(self: &Arc<Self>, mut inbound: Streaming<Frame>) -> String {
+    pub(super) async fn read(self: &Arc<Self>, mut inbound: FrameReader) -> String {
         let _end = FailOnDrop(self.clone());
         loop {
             match inbound.message().await {
@@ -316,7 +316,7 @@ fn pieces(id: u64, body: Vec<Bytes>) -> impl Iterator<Item = Frame> {
     })
 }
 
-/// What tonic sends: the session's outbox.
+/// What is sent: the session's outbox.
 pub(super) struct Frames(Arc<Session>);
 
 impl Frames {

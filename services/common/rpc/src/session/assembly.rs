@@ -1,18 +1,20 @@
 //! Requests that arrive in several frames, put together within a bound.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cairn_proto::common::v1::Frame;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::CallError;
-use crate::limits::{MAX_ASSEMBLED_BYTES, MAX_BODY_BYTES, MAX_SERVED_CALLS};
+use crate::limits::{MAX_BODY_BYTES, MAX_RECEIVED_BYTES, MAX_SERVED_CALLS};
 
 /// Requests of one session whose last frame has not come.
-#[derive(Default)]
 pub(super) struct Assembly {
     partial: BTreeMap<u64, Partial>,
-    bytes: usize,
+    /// Bytes of bodies that may still be received; a body gives its share back when its call is over.
+    budget: Arc<Semaphore>,
 }
 
 enum Partial {
@@ -23,14 +25,24 @@ enum Partial {
 
 struct Open {
     first: Frame,
-    pieces: Vec<Bytes>,
-    bytes: usize,
+    body: Received,
+}
+
+/// A body, and its share of the session's memory.
+#[derive(Default)]
+pub(super) struct Received {
+    pub(super) pieces: Vec<Bytes>,
+    share: Option<OwnedSemaphorePermit>,
 }
 
 /// A request that is all here: its first frame, without data, and its body.
-pub(super) type Whole = (Frame, Vec<Bytes>);
+pub(super) type Whole = (Frame, Received);
 
 impl Assembly {
+    pub(super) fn new() -> Self {
+        Self { partial: BTreeMap::new(), budget: Arc::new(Semaphore::new(MAX_RECEIVED_BYTES)) }
+    }
+
     /// The request that `frame` completes, if it does.
     ///
     /// # Errors
@@ -38,79 +50,76 @@ impl Assembly {
     pub(super) fn on_frame(&mut self, mut frame: Frame) -> Result<Option<Whole>, CallError> {
         let (id, last) = (frame.id, frame.last);
         let data = std::mem::take(&mut frame.data);
-        match self.partial.get_mut(&id) {
-            None if last => Ok(Some((frame, body_of(data)))),
-            None => self.begin(frame, data).map(|()| None),
+        let budget = &self.budget;
+        let refused = match self.partial.get_mut(&id) {
+            None => {
+                let mut body = Received::default();
+                match body.take(data, budget) {
+                    Ok(()) if last => return Ok(Some((frame, body))),
+                    Ok(()) => return self.begin(frame, body).map(|()| None),
+                    Err(error) => error,
+                }
+            }
             Some(Partial::Refused) => {
                 if last {
                     self.forget(id);
                 }
-                Ok(None)
+                return Ok(None);
             }
-            Some(Partial::Open(open)) => {
-                if let Err(error) = room(open.bytes, self.bytes, data.len()) {
-                    return Err(self.refuse(id, last, error));
-                }
-                open.bytes += data.len();
-                self.bytes += data.len();
-                if !data.is_empty() {
-                    open.pieces.push(data);
-                }
-                Ok(if last { self.finish(id) } else { None })
-            }
+            Some(Partial::Open(open)) => match open.body.take(data, budget) {
+                Ok(()) => return Ok(if last { self.finish(id) } else { None }),
+                Err(error) => error,
+            },
+        };
+        self.forget(id);
+        if !last {
+            self.partial.insert(id, Partial::Refused);
         }
+        Err(refused)
     }
 
     /// The caller no longer waits for `id`.
     pub(super) fn forget(&mut self, id: u64) {
-        self.finish(id);
+        self.partial.remove(&id);
     }
 
-    fn begin(&mut self, first: Frame, data: Bytes) -> Result<(), CallError> {
+    fn begin(&mut self, first: Frame, body: Received) -> Result<(), CallError> {
         if self.partial.len() >= MAX_SERVED_CALLS {
             // Not even remembered: a caller this far beyond its bound is broken.
             return Err(CallError::Busy("too many requests are half sent".to_owned()));
         }
-        let (id, bytes) = (first.id, data.len());
-        if let Err(error) = room(0, self.bytes, bytes) {
-            return Err(self.refuse(id, false, error));
-        }
-        self.bytes += bytes;
-        self.partial.insert(id, Partial::Open(Box::new(Open { first, pieces: body_of(data), bytes })));
+        self.partial.insert(first.id, Partial::Open(Box::new(Open { first, body })));
         Ok(())
     }
 
     fn finish(&mut self, id: u64) -> Option<Whole> {
         match self.partial.remove(&id)? {
-            Partial::Open(open) => {
-                self.bytes -= open.bytes;
-                Some((open.first, open.pieces))
-            }
+            Partial::Open(open) => Some((open.first, open.body)),
             Partial::Refused => None,
         }
     }
+}
 
-    fn refuse(&mut self, id: u64, last: bool, error: CallError) -> CallError {
-        self.forget(id);
-        if !last {
-            self.partial.insert(id, Partial::Refused);
+impl Received {
+    fn take(&mut self, data: Bytes, budget: &Arc<Semaphore>) -> Result<(), CallError> {
+        if data.is_empty() {
+            return Ok(());
         }
-        error
+        let received = self.share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        if received + data.len() > MAX_BODY_BYTES {
+            return Err(CallError::Invalid(format!("a body holds at most {MAX_BODY_BYTES} bytes")));
+        }
+        let size = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        let Ok(more) = budget.clone().try_acquire_many_owned(size) else {
+            return Err(CallError::Busy("too many bytes of requests are in memory".to_owned()));
+        };
+        match &mut self.share {
+            Some(share) => share.merge(more),
+            none @ None => *none = Some(more),
+        }
+        self.pieces.push(data);
+        Ok(())
     }
-}
-
-fn body_of(data: Bytes) -> Vec<Bytes> {
-    if data.is_empty() { vec![] } else { vec![data] }
-}
-
-fn room(body: usize, session: usize, more: usize) -> Result<(), CallError> {
-    if body + more > MAX_BODY_BYTES {
-        return Err(CallError::Invalid(format!("a body holds at most {MAX_BODY_BYTES} bytes")));
-    }
-    if session + more > MAX_ASSEMBLED_BYTES {
-        return Err(CallError::Busy("too many bytes of requests are half sent".to_owned()));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -122,7 +131,7 @@ mod tests {
     }
 
     fn pieces(step: Result<Option<Whole>, CallError>) -> usize {
-        step.unwrap().expect("the request is complete").1.len()
+        step.unwrap().expect("the request is complete").1.pieces.len()
     }
 
     fn waits(step: Result<Option<Whole>, CallError>) -> bool {
@@ -131,34 +140,38 @@ mod tests {
 
     #[test]
     fn frames_of_several_requests_interleave() {
-        let mut assembly = Assembly::default();
+        let mut assembly = Assembly::new();
         assert!(waits(assembly.on_frame(frame(1, 0, false))));
         assert!(waits(assembly.on_frame(frame(2, 9, false))));
         assert!(waits(assembly.on_frame(frame(1, 5, false))));
         assert_eq!(pieces(assembly.on_frame(frame(2, 9, true))), 2);
         assert_eq!(pieces(assembly.on_frame(frame(1, 5, true))), 2);
         assert_eq!(pieces(assembly.on_frame(frame(3, 0, true))), 0);
-        assert_eq!((assembly.partial.len(), assembly.bytes), (0, 0));
+        assert_eq!((assembly.partial.len(), assembly.budget.available_permits()), (0, MAX_RECEIVED_BYTES));
     }
 
     #[test]
     fn bodies_are_bounded() {
-        let mut assembly = Assembly::default();
+        let mut assembly = Assembly::new();
         assert!(waits(assembly.on_frame(frame(1, MAX_BODY_BYTES, false))));
         assert!(matches!(assembly.on_frame(frame(1, 1, false)), Err(CallError::Invalid(_))));
         assert!(waits(assembly.on_frame(frame(1, 1, true))));
-        assert_eq!((assembly.partial.len(), assembly.bytes), (0, 0));
+        assert_eq!((assembly.partial.len(), assembly.budget.available_permits()), (0, MAX_RECEIVED_BYTES));
     }
 
     #[test]
-    fn half_sent_requests_are_bounded_together() {
-        let mut assembly = Assembly::default();
-        let whole = MAX_ASSEMBLED_BYTES / MAX_BODY_BYTES;
+    fn bodies_are_bounded_together() {
+        let mut assembly = Assembly::new();
+        let whole = MAX_RECEIVED_BYTES / MAX_BODY_BYTES;
         for id in 0..whole {
             assert!(waits(assembly.on_frame(frame(id as u64, MAX_BODY_BYTES, false))));
         }
         assert!(matches!(assembly.on_frame(frame(9_999, 1, false)), Err(CallError::Busy(_))));
         assembly.forget(0);
-        assert!(waits(assembly.on_frame(frame(10_000, 1, false))));
+        let held = assembly.on_frame(frame(10_000, MAX_BODY_BYTES, true)).unwrap();
+        // A body that was handed over counts until its call is over.
+        assert!(matches!(assembly.on_frame(frame(10_001, 1, true)), Err(CallError::Busy(_))));
+        drop(held);
+        assert_eq!(pieces(assembly.on_frame(frame(10_002, 1, true))), 1);
     }
 }

@@ -16,12 +16,13 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
-use super::assembly::Assembly;
-use super::{Inbound, SessionReply, SessionRequest, SessionService};
+use super::assembly::{Assembly, Received};
+use super::{SessionReply, SessionRequest, SessionService};
 use crate::limits::{HANDSHAKE_TIMEOUT, MAX_PIECE_BYTES, MAX_QUEUED_BODY_BYTES, MAX_SERVED_CALLS, WIRE_VERSION};
 use crate::outbox::Outbox;
+use crate::server::Closing;
 use crate::{CallContext, CallError, to_wire};
 
 /// Frames read before handlers get their turn, and before the runtime does.
@@ -36,7 +37,11 @@ struct Replies {
     abandoned: Mutex<BTreeSet<u64>>,
 }
 
-pub(super) fn start(service: Arc<dyn SessionService>, inbound: Inbound) -> BoxStream<'static, Result<Frame, Status>> {
+/// Serves the session that `frames` begin; answers what goes back.
+pub(super) fn start<F>(service: Arc<dyn SessionService>, frames: F, closing: Option<Closing>) -> Outbound
+where
+    F: Stream<Item = Result<Frame, Status>> + Send + Unpin + 'static,
+{
     let replies = Arc::new(Replies {
         outbox: Outbox::default(),
         room: Semaphore::new(MAX_QUEUED_BODY_BYTES),
@@ -45,9 +50,9 @@ pub(super) fn start(service: Arc<dyn SessionService>, inbound: Inbound) -> BoxSt
     let close = CloseOnDrop(replies.clone());
     let reader = tokio::spawn(async move {
         let replies = &close.0;
-        run(service, inbound, replies).await;
+        run(service, frames, closing, replies).await;
     });
-    Outbound { replies, _reader: AbortOnDropHandle::new(reader) }.boxed()
+    Outbound { replies, _reader: AbortOnDropHandle::new(reader) }
 }
 
 /// Ends the outgoing stream however the reader ends.
@@ -59,14 +64,14 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// The frames that go to the peer. Dropped by tonic when the peer is gone, and the reader with it.
-struct Outbound {
+/// The frames that go to the peer. Dropped when the peer is gone, and the reader with it.
+pub(super) struct Outbound {
     replies: Arc<Replies>,
     _reader: AbortOnDropHandle<()>,
 }
 
 impl Stream for Outbound {
-    type Item = Result<Frame, Status>;
+    type Item = Frame;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = self.replies.outbox.poll_frame(cx);
@@ -75,18 +80,20 @@ impl Stream for Outbound {
         {
             self.replies.room.add_permits(frame.data.len());
         }
-        next.map(|frame| frame.map(Ok))
+        next
     }
 }
 
-async fn run(service: Arc<dyn SessionService>, inbound: Inbound, replies: &Arc<Replies>) {
-    let Inbound { mut frames, closing } = inbound;
+async fn run<F>(service: Arc<dyn SessionService>, mut frames: F, closing: Option<Closing>, replies: &Arc<Replies>)
+where
+    F: Stream<Item = Result<Frame, Status>> + Unpin,
+{
     if !shake_hands(service.as_ref(), &mut frames, &replies.outbox).await {
         return;
     }
     let mut closing = pin!(OptionFuture::from(closing.map(|closing| closing.0.cancelled_owned())));
     let mut running = FuturesUnordered::new();
-    let mut assembly = Assembly::default();
+    let mut assembly = Assembly::new();
     let mut reading = true;
     std::future::poll_fn(|cx| {
         // No new calls once the server closes; those open are answered.
@@ -124,9 +131,11 @@ async fn run(service: Arc<dyn SessionService>, inbound: Inbound, replies: &Arc<R
 }
 
 /// Answers the first frame. False: this session serves nothing.
-async fn shake_hands(service: &dyn SessionService, frames: &mut Streaming<Frame>, outbox: &Outbox) -> bool {
-    let Ok(Ok(Some(Frame { id: 0, hello: Some(theirs), .. }))) = timeout(HANDSHAKE_TIMEOUT, frames.message()).await
-    else {
+async fn shake_hands<F>(service: &dyn SessionService, frames: &mut F, outbox: &Outbox) -> bool
+where
+    F: Stream<Item = Result<Frame, Status>> + Unpin,
+{
+    let Ok(Some(Ok(Frame { id: 0, hello: Some(theirs), .. }))) = timeout(HANDSHAKE_TIMEOUT, frames.next()).await else {
         return false;
     };
     let error = if theirs.wire_version != WIRE_VERSION {
@@ -162,7 +171,7 @@ fn on_frame(assembly: &mut Assembly, frame: Frame, running: usize, replies: &Rep
     let id = frame.id;
     let checked = match assembly.on_frame(frame) {
         Ok(None) => return None,
-        Ok(Some((first, pieces))) if running < MAX_SERVED_CALLS => Call::check(first, pieces),
+        Ok(Some((first, body))) if running < MAX_SERVED_CALLS => Call::check(first, body),
         Ok(Some(_)) => Err(CallError::Busy("too many calls are open".to_owned())),
         Err(error) => Err(error),
     };
@@ -187,11 +196,11 @@ struct Call {
     deadline: Instant,
     view: Option<Bytes>,
     head: Bytes,
-    pieces: Vec<Bytes>,
+    body: Received,
 }
 
 impl Call {
-    fn check(first: Frame, pieces: Vec<Bytes>) -> Result<Self, CallError> {
+    fn check(first: Frame, body: Received) -> Result<Self, CallError> {
         let invalid = |why: &str| CallError::Invalid(why.to_owned());
         if first.method == 0 {
             return Err(invalid("a request names no method"));
@@ -207,7 +216,7 @@ impl Call {
             deadline: Instant::now() + Duration::from_millis(first.deadline_ms.into()),
             view: (!first.view.is_empty()).then_some(first.view),
             head: first.head,
-            pieces,
+            body,
         })
     }
 }
@@ -217,10 +226,13 @@ async fn answer(service: Arc<dyn SessionService>, id: u64, call: Call, replies: 
     let deadline = call.deadline;
     let context =
         CallContext { store: service.store(), epoch: call.epoch, request: call.request, deadline, view: call.view };
-    let body = if call.pieces.is_empty() {
+    // Its share of the session's memory is given back at the end of this call.
+    let mut received = call.body;
+    let pieces = std::mem::take(&mut received.pieces);
+    let body = if pieces.is_empty() {
         futures_util::stream::empty().boxed()
     } else {
-        futures_util::stream::iter(call.pieces.into_iter().map(Ok)).boxed()
+        futures_util::stream::iter(pieces.into_iter().map(Ok)).boxed()
     };
     let request = SessionRequest { context, method: call.method, head: call.head, body };
     let answered = timeout_at(deadline, async {
@@ -242,6 +254,7 @@ async fn answer(service: Arc<dyn SessionService>, id: u64, call: Call, replies: 
     if let Err(error) = answered.unwrap_or(Err(CallError::Deadline)) {
         refuse(&replies.outbox, id, &error);
     }
+    drop(received);
 }
 
 /// Sends a reply's body within the session's budget, and its last frame.

@@ -47,19 +47,36 @@ async fn put(peer: &Arc<Peer>, block: &[Bytes]) {
 
 #[tokio::test]
 #[ignore = "a measurement"]
-async fn cost() {
+async fn cost_of_small_calls() {
     let daemon = Daemon::start();
     let peer = daemon.peer();
     let head = Bytes::from(vec![3; 256]);
-    let size = number(1 << 20);
-    let block = vec![Bytes::from(vec![5; 256 * 1024]); 4];
     small(&peer, &head).await;
-    get(&peer, &size).await;
     for at_once in [1, 8, 64] {
         measure("256 B each way", 100_000, at_once, async || small(&peer, &head).await).await;
     }
+}
+
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn cost_of_replies() {
+    let daemon = Daemon::start();
+    let peer = daemon.peer();
+    let size = number(1 << 20);
+    get(&peer, &size).await;
     for at_once in [1, 8] {
         measure("1 MiB reply", 2_000, at_once, async || get(&peer, &size).await).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn cost_of_requests() {
+    let daemon = Daemon::start();
+    let peer = daemon.peer();
+    let block = vec![Bytes::from(vec![5; 256 * 1024]); 4];
+    put(&peer, &block).await;
+    for at_once in [1, 8] {
         measure("1 MiB request", 2_000, at_once, async || put(&peer, &block).await).await;
     }
 }

@@ -6,3 +6,7 @@ mod cost;
 mod identity;
 mod session;
 mod support;
+
+/// As in production: `cost` measures with it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -16,7 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
-use crate::support::{Daemon, ECHO, FAIL, PANIC, PRODUCE, STORE, WAIT, collect, context, number, soon, wait_until};
+use crate::support::{
+    Codec, Daemon, ECHO, FAIL, PANIC, PRODUCE, STORE, WAIT, collect, context, number, soon, wait_until,
+};
 
 #[tokio::test]
 async fn thousands_of_calls_at_once_find_their_callers() {
@@ -52,8 +54,13 @@ async fn replies_overtake_each_other() {
 
 #[tokio::test]
 async fn bodies_go_both_ways() {
-    let daemon = Daemon::start();
-    let peer = daemon.peer();
+    for codec in [Codec::Own, Codec::Tonic] {
+        let daemon = Daemon::start_with("127.0.0.1:0", codec);
+        check_bodies(&daemon.peer()).await;
+    }
+}
+
+async fn check_bodies(peer: &Arc<cairn_rpc::Peer>) {
     let block: Bytes = (0..1_048_576_u32).map(|byte| byte.to_le_bytes()[byte as usize % 3]).collect();
     let calls = (0..64).map(|call| {
         let (peer, block) = (peer.clone(), block.clone());

@@ -11,7 +11,7 @@ use cairn_proto::common::v1::Frame;
 use cairn_rpc::limits::MAX_MESSAGE_BYTES;
 use cairn_rpc::{
     CallContext, CallError, ClusterSecret, Connector, Identity, Peer, PeerRole, PeerService, SessionReply,
-    SessionRequest, SessionService, serve_session,
+    SessionRequest, SessionService, WithSession, serve_session,
 };
 use cairn_types::{ClusterId, Epoch, RequestId, StoreId};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -161,6 +161,13 @@ impl BlockService for Store {
     }
 }
 
+/// Who reads and writes a daemon's sessions.
+#[derive(Clone, Copy)]
+pub(crate) enum Codec {
+    Own,
+    Tonic,
+}
+
 /// A listener with a runtime of its own, so that it can be stopped cleanly or die at once.
 pub(crate) struct Daemon {
     pub(crate) address: String,
@@ -176,6 +183,10 @@ impl Daemon {
     }
 
     pub(crate) fn start_at(address: &str) -> Self {
+        Self::start_with(address, Codec::Own)
+    }
+
+    pub(crate) fn start_with(address: &str, codec: Codec) -> Self {
         let secret = secret(1);
         let identity = identity(&secret, PeerRole::Block);
         let cluster = identity.cluster();
@@ -187,14 +198,14 @@ impl Daemon {
             runtime.block_on(async {
                 let listener = TcpListener::bind(address).await.unwrap();
                 bound.0.send(listener.local_addr().unwrap().to_string()).unwrap();
-                let service = BlockServiceServer::new(Store { cluster }).max_decoding_message_size(MAX_MESSAGE_BYTES);
-                let serving = cairn_rpc::serve(
-                    listener,
-                    &identity,
-                    Routes::new(service),
-                    ends.0.cancelled_owned(),
-                    Duration::from_secs(5),
-                );
+                let store = Store { cluster };
+                let service = BlockServiceServer::new(store.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+                let routes = match codec {
+                    Codec::Own => Routes::new(WithSession::new(service, Arc::new(store))),
+                    Codec::Tonic => Routes::new(service),
+                };
+                let serving =
+                    cairn_rpc::serve(listener, &identity, routes, ends.0.cancelled_owned(), Duration::from_secs(5));
                 tokio::select! {
                     ended = serving => assert!(ended.unwrap(), "connections outlived the grace period"),
                     () = ends.1.cancelled() => {}
