@@ -13,7 +13,7 @@ use cairn_types::{BlockHash, Clock, ClusterId, Entropy, Epoch, ManifestId, Store
 
 use crate::Config;
 use crate::blocks::{Blocks, Buffers, Slot, index_error};
-use crate::directory::{Directory, DirectoryNumber, OpenError, Opened, open_all};
+use crate::directory::{Directory, DirectoryNumber, OpenError, Opened, make_directory, open_all};
 use crate::fence::Fence;
 use crate::gc::{Collected, Collector};
 use crate::index::Index;
@@ -65,10 +65,10 @@ impl Block {
         let Opened { store, directories, failed } = open_all(&config.directories, expected, reserve, &*entropy)?;
         let directories: BTreeMap<DirectoryNumber, Arc<Directory>> =
             directories.into_iter().map(|directory| (directory.number, Arc::new(directory))).collect();
-        let (index, is_new) = open_index(config, &directories, store)?;
+        let index = open_index(config, &directories, store)?;
         let grace_ms = config.grace_ms();
         let recovered =
-            Recovery::new(&index, &directories, clock.now_ms(), grace_ms).run(is_new).map_err(OpenError::Index)?;
+            Recovery::new(&index, &directories, clock.now_ms(), grace_ms).run().map_err(OpenError::Index)?;
         let mut slots = BTreeMap::new();
         for (number, directory) in directories {
             let newest = directory.segment_numbers().unwrap_or_default().last().copied();
@@ -192,14 +192,16 @@ fn open_index(
     config: &Config,
     directories: &BTreeMap<DirectoryNumber, Arc<Directory>>,
     store: StoreId,
-) -> Result<(Index, bool), OpenError> {
+) -> Result<Index, OpenError> {
     let path = match &config.index_directory {
         Some(path) => path.clone(),
         None => directories.get(&DirectoryNumber(0)).ok_or(OpenError::IndexLost)?.path.join("index"),
     };
-    std::fs::create_dir_all(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+    make_directory(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
     let rocks = Rocks::open(&path, &Options { memory_bytes: config.index_memory_bytes(), ..Options::default() });
-    Index::open(Arc::new(rocks.map_err(OpenError::Index)?), store)
+    let has_segments =
+        directories.values().any(|directory| directory.segment_numbers().is_ok_and(|numbers| !numbers.is_empty()));
+    Index::open(Arc::new(rocks.map_err(OpenError::Index)?), store, has_segments)
 }
 
 #[async_trait]

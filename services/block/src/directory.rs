@@ -75,7 +75,7 @@ impl Directory {
             cached_reads: AtomicBool::new(true),
             _lock: lock,
         };
-        std::fs::create_dir_all(directory.segments())?;
+        make_directory(&directory.segments())?;
         directory.refresh_space()?;
         for number in directory.segment_numbers()? {
             directory.used.fetch_add(directory.segment_path(number).metadata()?.blocks() * 512, Ordering::Relaxed);
@@ -198,6 +198,19 @@ impl Directory {
         let stat = rustix::fs::statvfs(&self.path)?;
         self.free.store(stat.f_bavail.saturating_mul(stat.f_frsize), Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// Makes a directory, and those it is in, durably.
+pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_directory(parent)?;
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(()) | Err(_) => sync_directory(parent),
     }
 }
 

@@ -76,16 +76,20 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Takes `store` as the index of `id`. The flag tells whether it is new, so that all directories are to be scanned.
-    pub(crate) fn open(store: Arc<dyn Store>, id: StoreId) -> Result<(Self, bool), OpenError> {
+    /// Takes `store` as the index of `id`. One that is new though there are segments (`has_segments`) was lost: that is
+    /// noted for ever, for references beside the blocks' own are lost with it.
+    pub(crate) fn open(store: Arc<dyn Store>, id: StoreId, has_segments: bool) -> Result<Self, OpenError> {
         let failed = OpenError::Index;
         let index = Self { store };
         let Some(version) = index.store.get(META_VERSION).map_err(failed)? else {
             let mut batch = Batch::new();
             batch.put(META_VERSION, VERSION.to_be_bytes().to_vec());
             batch.put(META_STORE, id.to_bytes());
+            if has_segments {
+                batch.put(META_REBUILT, Vec::new());
+            }
             index.store.write(batch, Durability::Synced).map_err(failed)?;
-            return Ok((index, true));
+            return Ok(index);
         };
         let version = codec::number(&version).map_err(failed)?;
         if version != u64::from(VERSION) {
@@ -93,7 +97,7 @@ impl Index {
         }
         let found = index.store.get(META_STORE).map_err(failed)?.unwrap_or_default();
         let found = StoreId::try_from(found.as_ref()).unwrap_or_default();
-        if found == id { Ok((index, false)) } else { Err(OpenError::ForeignIndex { found, expected: id }) }
+        if found == id { Ok(index) } else { Err(OpenError::ForeignIndex { found, expected: id }) }
     }
 
     pub(crate) fn block(&self, hash: BlockHash) -> Result<Option<Block>, cairn_store::Error> {
@@ -315,6 +319,7 @@ impl Changes {
         self.0.put(META_EPOCH, u64::from(epoch.0).to_be_bytes().to_vec());
     }
 
+    /// From now on references may be missing.
     pub(crate) fn set_rebuilt(&mut self) {
         self.0.put(META_REBUILT, Vec::new());
     }

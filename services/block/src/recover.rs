@@ -31,7 +31,7 @@ pub struct Recovered {
     pub damaged: u64,
     /// Segments that cannot be read at all.
     pub lost_segments: u64,
-    /// The index lacked blocks that it had once made durable, so it may lack references too.
+    /// The index was lost or rolled back, now or before: it may lack references, and nothing is collected.
     pub incomplete: bool,
 }
 
@@ -52,6 +52,8 @@ struct Progress<'a> {
     pending: BTreeMap<BlockHash, Block>,
     added_blocks: u64,
     mark: Mark,
+    /// The newest segment.
+    last: Option<u32>,
 }
 
 impl<'a> Recovery<'a> {
@@ -64,9 +66,9 @@ impl<'a> Recovery<'a> {
         Self { index, directories, now_ms, grace_ms, result: Recovered::default() }
     }
 
-    /// Scans every directory from its mark on. `index_is_new`: there were no marks. A directory that cannot be read is out
+    /// Scans every directory from its mark on. A directory that cannot be read is out
     /// of use from then on.
-    pub(crate) fn run(mut self, index_is_new: bool) -> Result<Recovered, Error> {
+    pub(crate) fn run(mut self) -> Result<Recovered, Error> {
         for directory in self.directories.values() {
             match self.scan_directory(directory) {
                 Ok(()) => {}
@@ -74,15 +76,9 @@ impl<'a> Recovery<'a> {
                 Err(ScanError::Disk(cause)) => directory.fail("reading segments", &cause),
             }
         }
-        if self.result.blocks > 0 && (index_is_new || self.result.incomplete) {
-            self.result.incomplete = true;
-            warn!(
-                blocks = self.result.blocks,
-                "the index was rebuilt: only first references are known, nothing is collected"
-            );
-            let mut changes = Changes::default();
-            changes.set_rebuilt();
-            self.index.commit(changes, Durability::Synced)?;
+        self.result.incomplete = self.index.is_rebuilt()?;
+        if self.result.incomplete {
+            warn!("the index was lost once: only first references are known for sure, nothing is collected");
         }
         if self.result != Recovered::default() {
             info!(result = ?self.result, "blocks behind the index were looked at");
@@ -96,15 +92,10 @@ impl<'a> Recovery<'a> {
         let last = numbers.last().copied();
         let added_blocks = self.index.added_blocks(directory.number)?;
         let mut progress =
-            Progress { directory, changes: Changes::default(), pending: BTreeMap::new(), added_blocks, mark };
+            Progress { directory, changes: Changes::default(), pending: BTreeMap::new(), added_blocks, mark, last };
         for number in numbers.into_iter().filter(|number| *number >= mark.segment) {
-            let blocks = self.result.blocks;
             let from = if number == mark.segment { mark.offset } else { 0 };
             self.scan_segment(&mut progress, number, from)?;
-            // Before a segment is begun all before it is made durable in the index.
-            if self.result.blocks > blocks && Some(number) != last {
-                self.result.incomplete = true;
-            }
         }
         self.commit(&mut progress, Durability::Synced)?;
         Ok(())
@@ -174,6 +165,10 @@ impl<'a> Recovery<'a> {
             progress.changes.put_block(hash, &block, known.as_ref());
             progress.added_blocks += u64::from(known.is_none());
             self.result.blocks += 1;
+            if Some(header.number) != progress.last {
+                // All before it was made durable before that segment was begun: an old index was put back.
+                progress.changes.set_rebuilt();
+            }
         } else if let Some(known) = known {
             progress.changes.add_hole(&block);
             block = known;

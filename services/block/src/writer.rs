@@ -6,7 +6,8 @@
 //! - **W1** A put is answered only after its record is synced (`acknowledged_blocks_survive_a_kill`), and indexed
 //!   only then (REGISTER B1).
 //! - **W2** After a failed sync nothing is known of what is on disk: the process ends.
-//! - **W3** A put that is not answered with success leaves no record that a scan would find, but for a crash.
+//! - **W3** A put that is not answered with success leaves no record that a scan would find, but for a crash
+//!   (`a_full_disk_serves_reads_and_deletes`).
 
 mod output;
 

@@ -13,7 +13,7 @@ use cairn_types::{Entropy, StoreId};
 use serde::{Deserialize, Serialize};
 use tracing::{error, info};
 
-use super::{Directory, DirectoryNumber, sync_directory};
+use super::{Directory, DirectoryNumber, make_directory, sync_directory};
 use crate::segment::DirectoryId;
 
 const FILE: &str = "store";
@@ -301,7 +301,7 @@ fn inspect(path: &Path) -> Result<Found, OpenError> {
 
 fn inspect_new(path: &Path) -> Result<Found, OpenError> {
     let look = || {
-        fs::create_dir_all(path)?;
+        make_directory(path)?;
         for entry in path.read_dir()? {
             let name = entry?.file_name();
             // What a crash at the first start, or the file system itself, leaves.

@@ -7,8 +7,7 @@ const HASH: BlockHash = BlockHash([7; 32]);
 
 fn index() -> (Arc<Memory>, Index) {
     let store = Arc::new(Memory::new());
-    let (index, new) = Index::open(store.clone(), StoreId([1; 16])).unwrap();
-    assert!(new);
+    let index = Index::open(store.clone(), StoreId([1; 16]), false).unwrap();
     (store, index)
 }
 
@@ -130,13 +129,25 @@ fn blocks_are_counted_by_who_adds_and_who_removes() {
 #[test]
 fn an_index_belongs_to_one_store() {
     let (store, index) = index();
-    commit(&index, Changes::set_rebuilt);
-    let (index, new) = Index::open(store.clone(), StoreId([1; 16])).unwrap();
-    assert!(!new && index.is_rebuilt().unwrap());
-    let other = Index::open(store.clone(), StoreId([2; 16]));
+    assert!(!index.is_rebuilt().unwrap());
+    // Segments are there in every later start.
+    let index = Index::open(store.clone(), StoreId([1; 16]), true).unwrap();
+    assert!(!index.is_rebuilt().unwrap());
+    let other = Index::open(store.clone(), StoreId([2; 16]), true);
     assert!(matches!(other, Err(OpenError::ForeignIndex { .. })));
     let mut batch = Batch::new();
     batch.put(META_VERSION, 2_u32.to_be_bytes().to_vec());
     store.write(batch, Durability::Unsynced).unwrap();
-    assert!(matches!(Index::open(store, StoreId([1; 16])), Err(OpenError::IndexVersion(2))));
+    let newer = Index::open(store, StoreId([1; 16]), true);
+    assert!(matches!(newer, Err(OpenError::IndexVersion(2))));
+}
+
+#[test]
+fn a_lost_index_is_remembered() {
+    let store = Arc::new(Memory::new());
+    let index = Index::open(store.clone(), StoreId([1; 16]), true).unwrap();
+    assert!(index.is_rebuilt().unwrap());
+    store.crash();
+    let index = Index::open(store, StoreId([1; 16]), true).unwrap();
+    assert!(index.is_rebuilt().unwrap());
 }

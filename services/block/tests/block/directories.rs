@@ -123,6 +123,10 @@ async fn a_full_disk_serves_reads_and_deletes() {
     let block = data(MIB, 100);
     assert!(!store.put(&block, 1).await.unwrap());
     assert!(store.get(BlockHash::of(&block)).await.unwrap() == block);
+    // What was refused has left nothing that a scan would find.
+    let store = store.reopen_after(|_| std::fs::remove_dir_all(index.path()).unwrap()).await;
+    assert_eq!((store.block.recovered().blocks, store.block.recovered().damaged), (1, 0));
+    assert!(store.get(BlockHash::of(&block)).await.unwrap() == block);
 }
 
 struct Tmpfs<'a>(&'a Path);

@@ -48,7 +48,7 @@ async fn an_index_that_is_gone_is_rebuilt() {
     store.clock.advance(2 * DAY_MS);
     assert_eq!(store.block.collect().await.unwrap(), Collected::default());
     let store = store.reopen().await;
-    assert_eq!(*store.block.recovered(), Recovered::default());
+    assert_eq!(*store.block.recovered(), Recovered { incomplete: true, ..Recovered::default() });
     assert_eq!(store.block.collect().await.unwrap(), Collected::default());
     assert!(store.get(first).await.is_ok());
 }
@@ -164,4 +164,24 @@ async fn removed_blocks_become_holes() {
     let store = store.reopen_after(remove_index).await;
     assert_eq!((store.block.recovered().blocks, store.block.recovered().damaged), (2, 0));
     assert!(matches!(store.get(hash).await, Err(CallError::NotFound(_))));
+}
+
+/// An index from yesterday lacks references made since: that is noticed, and nothing is collected.
+#[tokio::test]
+async fn an_old_index_is_noticed() {
+    let blocks: Vec<Bytes> = (1..4).map(|seed| data(30_000, seed)).collect();
+    let store = store_with(&blocks[..1]).await;
+    let store = store.reopen_after(|root| copy(&root.join("data/index"), &root.join("old"))).await;
+    store.put(&blocks[1], 1).await.unwrap();
+    let store = store.reopen().await;
+    store.put(&blocks[2], 1).await.unwrap();
+    let old = |root: &Path| {
+        remove_index(root);
+        std::fs::rename(root.join("old"), root.join("data/index")).unwrap();
+    };
+    let store = store.reopen_after(old).await;
+    assert_eq!((store.block.recovered().blocks, store.block.recovered().incomplete), (2, true));
+    store.unlink(BlockHash::of(&blocks[0]), 1).await;
+    store.clock.advance(2 * DAY_MS);
+    assert_eq!(store.block.collect().await.unwrap(), Collected::default());
 }
