@@ -30,10 +30,8 @@ use crate::votes::{closed, no_record};
 const RECORD_LIMIT: Duration = Duration::from_secs(8);
 /// For all stores to say that they are empty behind the fence.
 const FENCE_LIMIT: Duration = Duration::from_secs(8);
-/// A change that nobody has ended for so long has lost its coordinator.
-const ABANDONED: Duration = Duration::from_secs(30);
-/// How often that is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often a daemon looks for a change that nobody ends.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What an operator asks for.
 #[derive(Clone, Copy, Debug)]
@@ -189,7 +187,7 @@ impl Membership {
     pub(crate) async fn end_abandoned_changes(self: Arc<Self>) {
         let mut seen: Option<(u64, Instant)> = None;
         // Not all daemons at once.
-        let patience = ABANDONED + crate::peers::jittered(ABANDONED / 3, &*self.parts.entropy);
+        let patience = self.change_timeout + crate::peers::jittered(self.change_timeout / 3, &*self.parts.entropy);
         loop {
             tokio::select! {
                 () = self.closing.cancelled() => return,

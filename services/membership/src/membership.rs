@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use cairn_crdt::Stamp;
@@ -34,12 +35,15 @@ pub enum OpenError {
 }
 
 /// A store that is open but serves nobody yet: its id stands in the certificate that the daemon is opened with.
-pub struct Prepared(Disk);
+pub struct Prepared {
+    disk: Disk,
+    change_timeout: Duration,
+}
 
 impl Prepared {
     #[must_use]
     pub const fn store(&self) -> StoreId {
-        self.0.store()
+        self.disk.store()
     }
 }
 
@@ -63,7 +67,7 @@ pub fn prepare(config: &Config, node: &Node, init: bool, entropy: &dyn Entropy) 
         None => Disk::create(directory, StoreId::random(entropy), init || config.init)?,
     };
     node.machine.record(&name, directory, disk.store())?;
-    Ok(Prepared(disk))
+    Ok(Prepared { disk, change_timeout: config.change_timeout.0 })
 }
 
 /// What a daemon is made of.
@@ -101,6 +105,8 @@ pub struct Membership {
     pub(crate) closing: CancellationToken,
     /// Resolves when the state's thread has ended.
     pub(crate) ended: Mutex<Option<oneshot::Receiver<bool>>>,
+    /// How long a change of the layout may stay open.
+    pub(crate) change_timeout: Duration,
     /// Of this process's records.
     incarnation: u64,
 }
@@ -111,7 +117,7 @@ impl Membership {
     /// # Errors
     /// The record cannot be written, or no thread can be started.
     pub fn open(prepared: Prepared, parts: Parts) -> Result<Arc<Self>, OpenError> {
-        let Prepared(mut disk) = prepared;
+        let Prepared { mut disk, change_timeout } = prepared;
         if disk.saved().founding {
             found(&mut disk, &parts)?;
         }
@@ -136,6 +142,7 @@ impl Membership {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             ended: Mutex::new(Some(ended)),
+            change_timeout,
             incarnation,
         });
         membership.speak(now);
