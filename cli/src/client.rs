@@ -16,8 +16,7 @@ use cairn_proto::membership::v1::{
     GetViewRequest, LayoutChange, PreviewLayoutRequest, PreviewLayoutResponse, RevertLayoutRequest, Role,
     StageLayoutRequest, Step,
 };
-use cairn_rpc::{ClusterSecret, Connector, Identity, PeerRole};
-use cairn_types::{SystemClock, SystemEntropy};
+use cairn_rpc::{ClientCredentials, ClusterSecret, Connector, PeerRole};
 use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
@@ -37,8 +36,8 @@ impl Client {
     /// Signs itself a certificate of role `admin` with the cluster's secret.
     pub(crate) fn with_secret(secret_file: &Path, admin: Vec<String>, membership: Vec<String>) -> Result<Self> {
         let secret = ClusterSecret::load(secret_file)?;
-        let identity = Identity::derive(&secret, &[(PeerRole::Admin, None)], &[], &SystemClock, &SystemEntropy)?;
-        Ok(Self { connector: Connector::new(identity), admin, membership })
+        let connector = ClientCredentials::issue(&secret, PeerRole::Admin)?.connector()?;
+        Ok(Self { connector, admin, membership })
     }
 
     async fn admin(&self) -> Result<AdminServiceClient<Channel>> {
@@ -56,10 +55,10 @@ impl Client {
         let (last, others) = addresses.split_last().with_context(|| format!("no address of a {what} is known"))?;
         for address in others {
             if tokio::time::timeout(CALL_LIMIT, tokio::net::TcpStream::connect(address)).await.is_ok_and(|c| c.is_ok()) {
-                return Ok(self.connector.channel(address)?);
+                return Ok(self.connector.channel(address));
             }
         }
-        Ok(self.connector.channel(last)?)
+        Ok(self.connector.channel(last))
     }
 
     pub(crate) async fn status(&self) -> Result<GetStatusResponse> {

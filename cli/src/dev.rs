@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use cairn_daemon::Shutdown;
 use clap::Args;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -21,11 +22,14 @@ use self::plan::{Credentials, Plan, Process};
 use self::supervise::{Change, Entry, Launcher, Running};
 use crate::client::Client;
 use crate::ready::{self, Ready, ReadyNode};
-use crate::{locate, output, server};
+use crate::setup::Place;
+use crate::{locate, output};
 
 /// The bucket and the key that a dev cluster begins with.
 const BUCKET: &str = "demo";
 const KEY_NAME: &str = "dev";
+/// What a gateway calls its region where nothing else is configured.
+const REGION: &str = "us-east-1";
 const BOOTSTRAP_LIMIT: Duration = Duration::from_secs(60);
 const BOOTSTRAP_POLL: Duration = Duration::from_millis(10);
 /// Changes of processes that wait to be written to the ready file.
@@ -66,8 +70,11 @@ pub(crate) async fn run(args: DevArgs, json: bool) -> Result<()> {
     fs::create_dir_all(&data_dir).with_context(|| format!("creating {}", data_dir.display()))?;
     let _lock = lock(&data_dir)?;
     let mut dev = Dev::prepare(&args, data_dir)?;
-    let stop = CancellationToken::new();
-    let interrupted = tokio::spawn(stop_on_signal(stop.clone(), args.exit_with_stdin));
+    let shutdown = Shutdown::on_signals().context("cannot catch signals")?;
+    if args.exit_with_stdin {
+        shutdown.begin_at_end_of_stdin().context("cannot watch standard input")?;
+    }
+    let stop = shutdown.token();
     let result = tokio::select! {
         started = dev.start() => started.map(Some),
         () = stop.cancelled() => Ok(None),
@@ -76,7 +83,6 @@ pub(crate) async fn run(args: DevArgs, json: bool) -> Result<()> {
     dev.announce(json)?;
     let ended = dev.supervise(running, stop).await;
     dev.remove_ready_files()?;
-    interrupted.abort();
     ended
 }
 
@@ -107,14 +113,7 @@ impl Dev {
     }
 
     fn write_configs(&self) -> Result<()> {
-        for process in &self.plan.processes {
-            let dir = process.dir(&self.data_dir);
-            fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
-            let text = server::dev_config(process_config(process, &self.plan, &self.data_dir))?;
-            let path = dir.join("cairn.toml");
-            fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
-        }
-        Ok(())
+        self.plan.processes.iter().try_for_each(|process| place(process, &self.plan, &self.data_dir).write_config().map(drop))
     }
 
     /// Starts every process; at the first start makes the cluster, the key and the bucket.
@@ -236,7 +235,7 @@ impl Dev {
             s3_endpoint: first,
             web_endpoint: None,
             admin_endpoint: None,
-            region: server::REGION.to_owned(),
+            region: REGION.to_owned(),
             access_key: credentials.access_key,
             secret_key: credentials.secret_key,
             bucket: credentials.bucket,
@@ -306,15 +305,16 @@ Ctrl-C stops it; the data stays.",
     )
 }
 
-fn process_config(process: &Process, plan: &Plan, data_dir: &Path) -> server::DevProcess {
-    server::DevProcess {
+fn place(process: &Process, plan: &Plan, data_dir: &Path) -> Place {
+    Place {
         name: process.node.clone(),
         zone: process.zone.clone(),
         roles: process.roles.clone(),
         listen: process.grpc.clone(),
-        s3_listen: process.s3.clone(),
-        peers: plan.peers(),
-        state_dir: process.dir(data_dir).join("state"),
+        advertise: None,
+        s3_listen: process.s3.clone().unwrap_or_default(),
+        membership: plan.peers(),
+        dir: process.dir(data_dir),
         secret_file: secret_file(data_dir, &process.node),
         data_dir: data_dir.join(&process.node).join("data"),
     }
@@ -322,7 +322,7 @@ fn process_config(process: &Process, plan: &Plan, data_dir: &Path) -> server::De
 
 /// The processes of one node share its secret file, as the daemons of one machine do.
 fn secret_file(data_dir: &Path, node: &str) -> PathBuf {
-    data_dir.join(node).join("cluster.secret")
+    data_dir.join(node).join(locate::SECRET_FILE)
 }
 
 fn node_names(plan: &Plan) -> Vec<String> {
@@ -340,18 +340,4 @@ fn lock(data_dir: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => bail!("another `cairn dev` uses {}", data_dir.display()),
         Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", path.display())),
     }
-}
-
-async fn stop_on_signal(stop: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "cannot watch for signals"),
-    }
-    stop.cancel();
 }

@@ -1,6 +1,7 @@
 //! `cairn layout`: which node holds what.
 
 use anyhow::{Context as _, Result, ensure};
+use cairn_daemon::Size;
 use cairn_proto::membership::v1::layout_change::Change;
 use cairn_proto::membership::v1::{
     GetLayoutResponse, LayoutChange, LayoutRecord, PreviewLayoutResponse, RemoveNode, Ring, SetNode, SetReplication,
@@ -25,8 +26,8 @@ pub(crate) enum LayoutCommand {
         #[arg(long, requires = "node")]
         zone: Option<String>,
         /// Its capacity: a number with a unit, such as 500GiB or 2TB [default: what the node says].
-        #[arg(long, requires = "node", value_parser = parse_size)]
-        capacity: Option<u64>,
+        #[arg(long, requires = "node")]
+        capacity: Option<Size>,
         #[arg(long, requires = "node", value_name = "TAG")]
         tag: Vec<String>,
         /// Copies of everything: 1, 3, 5 or 7.
@@ -90,7 +91,7 @@ pub(crate) async fn run(command: LayoutCommand, client: &Client, json: bool) -> 
                 (Some(name), _) => Change::Set(SetNode {
                     name,
                     zone: zone.unwrap_or_default(),
-                    capacity_bytes: capacity.unwrap_or_default(),
+                    capacity_bytes: capacity.map_or(0, Size::bytes),
                     tags: tag,
                 }),
                 (None, Some(replication)) => {
@@ -254,38 +255,4 @@ fn preview(preview: PreviewLayoutResponse, json: bool) -> Result<()> {
         println!("note: {note}");
     }
     Ok(())
-}
-
-/// `500GiB`, `2TB`, `1048576`.
-fn parse_size(text: &str) -> Result<u64> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit: u64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "kb" => 1_000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        "tb" => 1_000_000_000_000,
-        "kib" | "k" => 1 << 10,
-        "mib" | "m" => 1 << 20,
-        "gib" | "g" => 1 << 30,
-        "tib" | "t" => 1 << 40,
-        other => anyhow::bail!("unknown unit {other:?}: use B, KiB, MiB, GiB, TiB, KB, MB, GB or TB"),
-    };
-    let number: u64 = digits.trim().parse().context("a size is a whole number and a unit, such as 500GiB")?;
-    number.checked_mul(unit).context("larger than any disk")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(parse_size("500GiB").unwrap(), 500 << 30);
-        assert_eq!(parse_size("2TB").unwrap(), 2_000_000_000_000);
-        assert_eq!(parse_size("17").unwrap(), 17);
-        for bad in ["", "GiB", "1.5GiB", "-1", "5 parsecs", "99999999999999TiB"] {
-            assert!(parse_size(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -8,7 +8,18 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use crate::client::Client;
-use crate::ready::Ready;
+use crate::ready::ReadyNode;
+
+/// The cluster secret's file inside a node's directory.
+pub(crate) const SECRET_FILE: &str = "cluster.secret";
+
+/// What is needed of either ready file: that of `cairn dev`, or of one `cairn server`.
+#[derive(Deserialize, Debug)]
+struct ReadyFile {
+    data_dir: Option<PathBuf>,
+    secret_file: Option<PathBuf>,
+    nodes: Vec<ReadyNode>,
+}
 
 /// What an operator's machine needs to reach a cluster; as TOML, a client configuration.
 #[derive(Deserialize, Debug)]
@@ -23,7 +34,7 @@ pub(crate) struct Location {
 }
 
 impl Location {
-    /// The cluster that `path` describes: a ready file, a dev data directory or a client configuration.
+    /// The cluster that `path` describes: a ready file, a data directory or a client configuration.
     pub(crate) fn find(path: Option<&Path>) -> Result<Self> {
         let path = match path {
             Some(path) => path.to_owned(),
@@ -40,20 +51,21 @@ impl Location {
         };
         if text.trim_start().starts_with('{') {
             let ready = serde_json::from_str(&text).with_context(|| format!("{} is not a ready file", file.display()))?;
-            return Self::from_ready(&ready);
+            return Self::from_ready(ready);
         }
         toml::from_str(&text).with_context(|| format!("{} is not a client configuration", file.display()))
     }
 
-    fn from_ready(ready: &Ready) -> Result<Self> {
+    fn from_ready(ready: ReadyFile) -> Result<Self> {
         let addresses =
             |role: &str| ready.nodes.iter().filter(|node| node.role == role).map(|node| node.grpc.clone()).collect();
-        let first = ready.nodes.first().context("the ready file names no node")?;
-        Ok(Self {
-            secret_file: ready.data_dir.join(&first.name).join("cluster.secret"),
-            gateways: addresses("gateway"),
-            membership: addresses("membership"),
-        })
+        let (gateways, membership) = (addresses("gateway"), addresses("membership"));
+        let secret_file = match (ready.secret_file, ready.data_dir, ready.nodes.first()) {
+            (Some(file), _, _) => file,
+            (None, Some(dir), Some(first)) => dir.join(&first.name).join(SECRET_FILE),
+            _ => bail!("the ready file names neither a secret nor a node"),
+        };
+        Ok(Self { secret_file, gateways, membership })
     }
 
     pub(crate) fn client(self) -> Result<Client> {

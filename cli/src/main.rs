@@ -9,6 +9,7 @@ mod locate;
 mod output;
 mod ready;
 mod server;
+mod setup;
 mod status;
 mod tls;
 mod token;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use cairn_daemon::LogFormat;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::client::Client;
@@ -64,9 +66,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    cairn_rpc::install_crypto_provider();
     let cli = Cli::parse();
     match &cli.command {
-        Command::Server(_) | Command::Dev(_) => cairn_daemon::init_tracing(cairn_daemon::LogFormat::Text),
+        Command::Server(_) | Command::Dev(_) => cairn_daemon::init_tracing(LogFormat::Text, None),
         _ => {}
     }
     let threads = match &cli.command {

@@ -41,9 +41,10 @@ pub(crate) struct ReadyNode {
     pub(crate) argv: Vec<String>,
 }
 
-/// What `cairn server --ready-file` writes: its own roles.
+/// What `cairn server` writes: its own roles, and where the secret is for those who may read it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessReady {
+    pub(crate) secret_file: PathBuf,
     pub(crate) nodes: Vec<ReadyNode>,
 }
 
@@ -80,7 +81,7 @@ mod tests {
     fn ready_file_is_private_and_whole() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ready.json");
-        let value = ProcessReady { nodes: Vec::new() };
+        let value = ProcessReady { secret_file: "/s".into(), nodes: Vec::new() };
         write(&path, &value).unwrap();
         write(&path, &value).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use cairn_rpc::ClusterSecret;
-use cairn_types::{SystemClock, SystemEntropy};
 use clap::Subcommand;
 
 use crate::locate::Location;
@@ -25,7 +24,7 @@ pub(crate) fn run(command: TlsCommand, location: &Location, json: bool) -> Resul
     let TlsCommand::Export { dir } = command;
     let secret = ClusterSecret::load(&location.secret_file)?;
     fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
-    cairn_rpc::export_client(&secret, &dir, &SystemClock, &SystemEntropy)
+    cairn_rpc::export_client(&secret, &dir)
         .with_context(|| format!("writing certificates to {}", dir.display()))?;
     let files = ["ca.pem", "client.pem", "client.key"].map(|name| dir.join(name));
     if json {

@@ -5,7 +5,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,8 @@ impl Launcher {
         let child = self.command(process, entry, &ready_file).spawn();
         let mut child = child.with_context(|| format!("starting {}", self.program.display()))?;
         match wait_ready(&mut child, &ready_file).await {
-            Ok(nodes) => Ok(Running { process: process.clone(), child, nodes }),
+            // Taken out: waiting for a child closes the end it still holds, and the child would stop.
+            Ok(nodes) => Ok(Running { process: process.clone(), stdin: child.stdin.take(), child, nodes }),
             Err(error) => {
                 child.kill().await.context("stopping a process that does not serve")?;
                 Err(error.context(format!("{} ({}) did not start", process.node, process.roles.join(", "))))
@@ -123,13 +124,15 @@ impl Launcher {
 pub(crate) struct Running {
     process: Process,
     child: Child,
+    /// Open for as long as the child shall run.
+    stdin: Option<ChildStdin>,
     pub(crate) nodes: Vec<ReadyNode>,
 }
 
 impl Running {
     /// Closes its standard input, which asks it to stop, and waits.
     async fn stop(mut self) {
-        drop(self.child.stdin.take());
+        drop(self.stdin.take());
         if timeout(STOP_LIMIT, self.child.wait()).await.is_err() {
             tracing::warn!(node = %self.process.node, "did not stop in time; killing it");
             if let Err(error) = self.child.kill().await {
