@@ -18,6 +18,7 @@ use cairn_types::Clock;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::Channel;
 use tracing::{debug, info, warn};
@@ -105,7 +106,11 @@ impl Watch {
     async fn stream(&self, channel: Channel, report: Report, listen: bool, address: &str) -> Result<(), Status> {
         let mut client = MembershipServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let record_number = self.view.current().record.number;
-        let mut views = client.watch(report.requests(record_number)).await?.into_inner();
+        // Dropping the answers does not end the requests: heartbeats would go on for as long as the connection does.
+        let left = CancellationToken::new();
+        let _leave = left.clone().drop_guard();
+        let heartbeats = report.requests(record_number).take_until(left.cancelled_owned());
+        let mut views = client.watch(heartbeats).await?.into_inner();
         if listen {
             info!(address, "watching membership");
         }
