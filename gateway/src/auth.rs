@@ -48,27 +48,23 @@ impl Granted {
 /// # Errors
 /// 403 for what does not verify against the key as a quorum has it now; 503 where no quorum can tell.
 pub(crate) async fn authenticate(core: &Core, op: &Op, parts: &Parts) -> Result<Verified<Principal>, Failure> {
-    if let Some(key) = known_key(core, parts)?
-        && let Ok(verified) = verify(core, parts, key)
-    {
-        return Ok(verified);
-    }
-    let signed = claim(core, parts)?;
+    let mut signed = claim(core, parts)?;
     let id = signed.access_key_id().to_owned();
+    if let Some(key) = core.directory.known_key(&id) {
+        if let Ok(verified) = verify(core, signed, key) {
+            return Ok(verified);
+        }
+        signed = claim(core, parts)?;
+    }
     let key = core.directory.current_key(&core.cluster, &core.secret, op, &id).await?;
     let key = key.ok_or_else(|| S3Error::new(ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", id))?;
-    Ok(verify(core, parts, key)?)
+    Ok(verify(core, signed, key)?)
 }
 
-fn known_key(core: &Core, parts: &Parts) -> Result<Option<Arc<Key>>, Failure> {
-    Ok(core.directory.known_key(claim(core, parts)?.access_key_id()))
-}
-
-fn verify(core: &Core, parts: &Parts, key: Arc<Key>) -> Result<Verified<Principal>, S3Error> {
+fn verify(core: &Core, signed: Signed, key: Arc<Key>) -> Result<Verified<Principal>, S3Error> {
     if key.is_expired(core.clock.now_ms()) {
         return Err(S3Error::with_message(ErrorCode::AccessDenied, "The access key has expired."));
     }
-    let signed = claim(core, parts)?;
     let signing_key = key.signing_key(signed.scope());
     signed.verify(&signing_key, Principal(key))
 }

@@ -16,18 +16,15 @@ use cairn_s3::operation::ListBuckets;
 use cairn_s3::xml::read;
 use cairn_s3::{ErrorCode, S3Error, token};
 use cairn_types::{BucketId, BucketName, Table};
+use http::StatusCode;
 use http::header::LOCATION;
-use http::{HeaderName, StatusCode};
 
 use crate::core::Core;
 use crate::directory::{Bucket, read_row, small_row};
-use crate::exchange::{Answer, Exchange, bare, owner, set, xml};
+use crate::exchange::{Answer, Exchange, bare, set, xml};
 use crate::failure::Failure;
 use crate::payload::Payload;
 use crate::rows::all_rows;
-
-/// The bucket's region, on answers about it.
-pub(crate) const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 
 pub(crate) async fn create(x: &Exchange, name: BucketName, body: &mut Payload<'_>) -> Answer {
     let document = body.read_all(read::MAX_CONFIGURATION_BYTES).await?;
@@ -47,7 +44,6 @@ pub(crate) async fn create(x: &Exchange, name: BucketName, body: &mut Payload<'_
         Created::New(_) => {
             let mut response = bare(StatusCode::OK);
             set(response.headers_mut(), LOCATION, &format!("/{name}"));
-            set(response.headers_mut(), BUCKET_REGION, region);
             Ok(response)
         }
         Created::Taken(bucket) if bucket.rights(me).owner => Err(ErrorCode::BucketAlreadyOwnedByYou.into()),
@@ -58,12 +54,6 @@ pub(crate) async fn create(x: &Exchange, name: BucketName, body: &mut Payload<'_
 pub(crate) async fn delete(x: &Exchange) -> Answer {
     x.core.delete_bucket(&x.op(), x.granted.bucket()?).await?;
     Ok(bare(StatusCode::NO_CONTENT))
-}
-
-pub(crate) fn head(x: &Exchange) -> Answer {
-    let mut response = bare(StatusCode::OK);
-    set(response.headers_mut(), BUCKET_REGION, &x.core.config.region);
-    Ok(response)
 }
 
 pub(crate) fn location(x: &Exchange) -> Answer {
@@ -97,7 +87,6 @@ pub(crate) async fn list(x: &Exchange, list: ListBuckets) -> Answer {
     let list = BucketList { owner: x.owner(), buckets: found, prefix: list.prefix, next_token };
     Ok(xml(list.to_xml()))
 }
-
 
 /// What became of a creation.
 pub(crate) enum Created {

@@ -37,6 +37,11 @@ impl Budget {
         Self { room: Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(usize::MAX >> 3))), units, patience }
     }
 
+    /// A cap on a number of things, each reserved as one byte.
+    pub(crate) fn of_units(count: usize, patience: Duration) -> Self {
+        Self::new(count.saturating_mul(UNIT), patience)
+    }
+
     /// Waits for room, in order of arrival. Cancel safe.
     pub(crate) async fn reserve(&self, bytes: usize) -> Result<Reservation, Exhausted> {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.units);
@@ -57,6 +62,10 @@ mod tests {
         let budget = Budget::new(8 * UNIT, Duration::from_secs(1));
         let held = budget.reserve(8 * UNIT).await.unwrap();
         assert_eq!(budget.reserve(1).await.unwrap_err(), Exhausted);
+        drop(held);
+        let one = Budget::of_units(1, Duration::from_secs(1));
+        let held = one.reserve(1).await.unwrap();
+        assert!(one.reserve(1).await.is_err());
         drop(held);
         let whole = budget.reserve(usize::MAX).await;
         assert!(whole.is_ok(), "one that is larger than the budget gets all of it");

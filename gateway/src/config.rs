@@ -95,7 +95,7 @@ impl Default for Limits {
             headers: 200,
             upload_blocks: 4,
             download_blocks: 2,
-            drain: seconds(15),
+            drain: seconds(10),
         }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Core {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) addressing: Addressing,
     pub(crate) budget: Budget,
+    /// Copies that read and store at the same time: few, for what they read ahead is not in `budget`.
+    pub(crate) copies: Budget,
     pub(crate) pool: HashPool,
     pub(crate) directory: Directory,
     /// Work of requests that runs beside their handlers.

@@ -24,6 +24,9 @@ use crate::directory::Directory;
 use crate::http::Listener;
 use crate::service::Service;
 
+/// Copies that read and store bytes at the same time, each with a few blocks of its own.
+const COPIES: usize = 16;
+
 /// What a [`Gateway`] works with.
 pub struct Parts {
     /// The process's one way to the cluster.
@@ -52,6 +55,7 @@ impl Gateway {
         let core = Core {
             addressing: Addressing::new(config.root_domain.clone()),
             budget: Budget::new(body_memory, limits.operation_timeout.0),
+            copies: Budget::of_units(COPIES, limits.operation_timeout.0),
             pool: HashPool::new(),
             directory: Directory::new(),
             tasks: TaskTracker::new(),

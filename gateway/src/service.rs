@@ -13,22 +13,25 @@ use async_trait::async_trait;
 use cairn_quorum::Op;
 use cairn_s3::chunked::Decoder;
 use cairn_s3::error::REQUEST_ID;
+use cairn_s3::operation::Resource;
 use cairn_s3::{ErrorCode, Operation, Request, S3Error};
 use cairn_types::RequestId;
 use http::header::{CONNECTION, EXPECT, HOST};
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::auth;
 use crate::core::Core;
-use crate::exchange::{Answer, Exchange};
+use crate::exchange::{Answer, Exchange, bare, set};
 use crate::failure::{Failure, OUTCOME, OUTCOME_UNKNOWN};
 use crate::http::{Body, Handler, Inbound, full};
 use crate::payload::Payload;
 use crate::{buckets, list, multipart, objects, unset};
 
+/// The region, on answers about buckets.
+const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 /// Of a body nobody wants: what is read of it, and for how long, so that the client gets to see the answer.
 const DRAIN_BYTES: u64 = 1 << 20;
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
@@ -76,14 +79,21 @@ impl Service {
         *name = request.operation.row().name;
         let about = |failure: Failure| Failure { error: failure.error.about(&request.resource), ..failure };
         let granted = auth::authorize(core, &op, verified.principal(), &request).await.map_err(about)?;
+        let of_bucket = request.operation.row().resource == Resource::Bucket;
         let exchange = Exchange { core: core.clone(), op, granted, endpoint: self.endpoint(parts) };
         let decoder = Decoder::new(&request.body, verified.chunk_signing())?;
         let mut payload = Payload::new(inbound, &request.body, decoder, core.pool.clone());
         let answered = dispatch(&exchange, request.operation.clone(), &mut payload).await;
         match answered {
+            Ok(response) if of_bucket => Ok(self.with_region(response)),
             Err(failure) if failure.bucket_gone => Err(about(gone(&exchange, failure).await)),
             answered => answered.map_err(about),
         }
+    }
+
+    fn with_region(&self, mut response: Response<Body>) -> Response<Body> {
+        set(response.headers_mut(), BUCKET_REGION, &self.core.config.region);
+        response
     }
 
     /// Scheme and host as the client wrote them.
@@ -101,7 +111,7 @@ async fn dispatch(x: &Exchange, operation: Operation, body: &mut Payload<'_>) ->
         Operation::ListBuckets(request) => buckets::list(x, request).await,
         Operation::CreateBucket(name) => buckets::create(x, name, body).await,
         Operation::DeleteBucket(_) => buckets::delete(x).await,
-        Operation::HeadBucket(_) => buckets::head(x),
+        Operation::HeadBucket(_) => Ok(bare(StatusCode::OK)),
         Operation::GetBucketLocation(_) => buckets::location(x),
         Operation::ListObjects(request) => list::list(x, request).await,
         Operation::ListObjectsV2(request) => list::list_v2(x, request).await,

@@ -21,6 +21,16 @@ use crate::failure::Failure;
 /// client never holds up a replica.
 const PIECES: usize = 6;
 
+/// What bytes are read for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// An answer: what waits for the client counts against the budget.
+    Answer,
+    /// To be stored again. What is stored is reserved; that its source was too could make two copies wait for each
+    /// other, so copies are limited in number instead ([`Core::copies`]).
+    Copy,
+}
+
 /// Bytes of an object, in order. It ends after an error.
 pub(crate) type Bytestream = BoxStream<'static, Result<Bytes, Failure>>;
 
@@ -48,6 +58,7 @@ impl Core {
         op: Op,
         data: ObjectData,
         wanted: Range<u64>,
+        purpose: Purpose,
     ) -> Result<Bytestream, Failure> {
         if wanted.is_empty() {
             return Ok(stream::empty().boxed());
@@ -63,8 +74,8 @@ impl Core {
             ObjectData::Pages(_) | ObjectData::Parts(_) => Vec::new(),
         };
         let mut bytes = match extents.as_slice() {
-            [extent] => self.fetch(op, *extent).await?,
-            _ => self.read_ahead(op, data, wanted),
+            [extent] => self.fetch(op, *extent, purpose).await?.into_stream(),
+            _ => self.read_ahead(op, data, wanted, purpose),
         };
         match bytes.next().await {
             Some(Ok(first)) => Ok(stream::once(std::future::ready(Ok(first))).chain(bytes).boxed()),
@@ -74,22 +85,25 @@ impl Core {
     }
 
     /// One block's bytes, fetched by a task of its own.
-    async fn fetch(self: &Arc<Self>, op: Op, extent: Extent) -> Result<Bytestream, Failure> {
-        let reservation = self.budget.reserve(extent.length as usize).await?;
+    async fn fetch(self: &Arc<Self>, op: Op, extent: Extent, purpose: Purpose) -> Result<Fetched, Failure> {
+        let reservation = match purpose {
+            Purpose::Answer => Some(self.budget.reserve(extent.length as usize).await?),
+            Purpose::Copy => None,
+        };
         let (pipe, pieces) = mpsc::channel(PIECES);
-        drop(self.tasks.spawn(fetch(self.clone(), op, extent, pipe, reservation)));
-        Ok(drain(pieces).boxed())
+        drop(self.tasks.spawn(fetch(self.clone(), op, extent, pipe)));
+        Ok(Fetched { pieces, _reservation: reservation })
     }
 
     /// Walks the lists of blocks in a task, which keeps a bounded number of fetches ahead of the reader.
-    fn read_ahead(self: &Arc<Self>, op: Op, data: ObjectData, wanted: Range<u64>) -> Bytestream {
+    fn read_ahead(self: &Arc<Self>, op: Op, data: ObjectData, wanted: Range<u64>, purpose: Purpose) -> Bytestream {
         let ahead = self.config.limits.download_blocks.max(1);
         let (queue, blocks) = mpsc::channel(ahead);
-        let walk = Walk { core: self.clone(), op, queue };
+        let walk = Walk { core: self.clone(), op, purpose, queue };
         drop(self.tasks.spawn(walk.run(data, wanted)));
         drain(blocks)
-            .flat_map(|block: Result<mpsc::Receiver<_>, Failure>| match block {
-                Ok(pieces) => drain(pieces).boxed(),
+            .flat_map(|block: Result<Fetched, Failure>| match block {
+                Ok(fetched) => fetched.into_stream(),
                 Err(failure) => stream::once(std::future::ready(Err(failure))).boxed(),
             })
             .boxed()
@@ -121,19 +135,31 @@ impl Core {
     }
 }
 
+/// A block that is being fetched; its memory is given back when the last piece is taken.
+struct Fetched {
+    pieces: mpsc::Receiver<Result<Bytes, Failure>>,
+    _reservation: Option<Reservation>,
+}
+
+impl Fetched {
+    fn into_stream(self) -> Bytestream {
+        let next = |mut fetched: Self| async move { fetched.pieces.recv().await.map(|piece| (piece, fetched)) };
+        stream::unfold(self, next).boxed()
+    }
+}
+
 /// What arrives, until the sender is done.
 fn drain<T: Send + 'static>(receiver: mpsc::Receiver<T>) -> impl futures_util::Stream<Item = T> + Send {
     stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|item| (item, receiver)) })
 }
 
 /// Streams one extent into `pipe`. The cluster goes on at another replica where one fails.
-async fn fetch(core: Arc<Core>, op: Op, extent: Extent, pipe: Pipe, reservation: Reservation) {
+async fn fetch(core: Arc<Core>, op: Op, extent: Extent, pipe: Pipe) {
     match fetch_into(&core, op, extent, &pipe).await {
         Ok(()) | Err(Stop::Unread) => {}
         // Nobody may be left to hear of it.
         Err(Stop::Failed(failure)) => drop(pipe.send(Err(failure)).await),
     }
-    drop(reservation);
 }
 
 async fn fetch_into(core: &Core, op: Op, extent: Extent, pipe: &Pipe) -> Result<(), Stop> {
@@ -156,7 +182,8 @@ async fn fetch_into(core: &Core, op: Op, extent: Extent, pipe: &Pipe) -> Result<
 struct Walk {
     core: Arc<Core>,
     op: Op,
-    queue: mpsc::Sender<Result<mpsc::Receiver<Result<Bytes, Failure>>, Failure>>,
+    purpose: Purpose,
+    queue: mpsc::Sender<Result<Fetched, Failure>>,
 }
 
 impl Walk {
@@ -195,20 +222,29 @@ impl Walk {
     async fn blocks(&self, blocks: &[BlockRef], wanted: Range<u64>) -> Result<(), Stop> {
         for extent in of_blocks(blocks, wanted) {
             let place = self.queue.reserve().await.map_err(|_| Stop::Unread)?;
-            let reservation = self.core.budget.reserve(extent.length as usize).await.map_err(Failure::from)?;
-            let (pipe, pieces) = mpsc::channel(PIECES);
-            drop(self.core.tasks.spawn(fetch(self.core.clone(), self.op, extent, pipe, reservation)));
-            place.send(Ok(pieces));
+            place.send(Ok(self.core.fetch(self.op, extent, self.purpose).await?));
         }
         Ok(())
     }
 }
 
 /// An object that is read to be stored again.
-pub(crate) struct Copied(pub(crate) Bytestream);
+pub(crate) struct Copied {
+    bytes: Bytestream,
+    _place: Reservation,
+}
+
+impl Copied {
+    /// Waits for a place among the copies.
+    pub(crate) async fn open(core: &Arc<Core>, op: Op, data: ObjectData, wanted: Range<u64>) -> Result<Self, Failure> {
+        let place = core.copies.reserve(1).await?;
+        let bytes = core.open(op, data, wanted, Purpose::Copy).await?;
+        Ok(Self { bytes, _place: place })
+    }
+}
 
 impl Source for Copied {
     async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        self.0.next().await.transpose()
+        self.bytes.next().await.transpose()
     }
 }

@@ -98,7 +98,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_stops_reading_is_given_up() {
         let (near, _far) = tokio::io::duplex(16);
-        let mut near = WriteStall::new(near, Duration::from_secs(5));
+        let mut near = Box::pin(WriteStall::new(near, Duration::from_secs(5)));
         near.write_all(&[0; 16]).await.unwrap();
         let begun = Instant::now();
         let error = near.write_all(&[0; 1]).await.unwrap_err();

@@ -72,7 +72,7 @@ pub(crate) async fn copy(x: &Exchange, part: UploadPartCopy) -> Answer {
         return Err(ErrorCode::EntityTooLarge.into());
     }
     let target = target(x, &upload)?;
-    let mut bytes = Copied(x.core.open(x.op, source.data, wanted).await?);
+    let mut bytes = Copied::open(&x.core, x.op, source.data, wanted).await?;
     let checksum = row.checksum.map(|(algorithm, _)| convert::algorithm(algorithm));
     let stored = x.core.store_body(x.op, &target, length, Wanted { sha256: false, checksum }, &mut bytes).await?;
     let (etag, checksum, modified_unix_ms) = keep(x, &upload, &row, part.part_number, stored).await?;

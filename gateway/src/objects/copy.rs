@@ -1,8 +1,6 @@
 //! CopyObject: the target shares the source's blocks; only where some are missing, or another checksum is asked for,
 //! are bytes read and stored again.
 
-use std::sync::Arc;
-
 use cairn_model::keys;
 use cairn_model::rows::{BlockRef, Checksum, Headers, ManifestPage, ObjectData};
 use cairn_s3::answer::CopyResult;
@@ -154,7 +152,7 @@ async fn store_again(
 ) -> Result<New, Failure> {
     let size = source.head.size;
     let kept = source.head.checksum.as_ref().map(|kept: &Checksum| convert::algorithm(kept.algorithm));
-    let mut bytes = Copied(Arc::clone(&x.core).open(x.op, source.data, 0..size).await?);
+    let mut bytes = Copied::open(&x.core, x.op, source.data, 0..size).await?;
     let wanted = Wanted { sha256: false, checksum: recompute.or(kept) };
     let stored = x.core.store_body(x.op, target, size, wanted, &mut bytes).await?;
     Ok(New {

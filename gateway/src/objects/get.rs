@@ -13,6 +13,7 @@ use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LAST_MODI
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::{Object, existing};
+use crate::body::read::Purpose;
 use crate::convert;
 use crate::exchange::{Answer, Exchange, set, set_checksum};
 use crate::failure::Failure;
@@ -32,7 +33,7 @@ struct Selection {
 pub(crate) async fn get(x: &Exchange, read: ReadObject) -> Answer {
     let (object, selection) = select(x, &read).await?;
     let response = answer(&read, &object, &selection)?;
-    let bytes = x.core.open(x.op, object.data, selection.bytes).await?;
+    let bytes = x.core.open(x.op, object.data, selection.bytes, Purpose::Answer).await?;
     let body =
         stream(bytes.map(|piece| {
             piece.map_err(|failure| BodyError(failure.cause.unwrap_or_else(|| failure.error.to_string())))
