@@ -248,7 +248,9 @@ fn gated(partition: PartitionState, call: &Call, shard: &Shard) -> PartitionStat
 
 fn finished(reply: Reply<Envelope>, call: &Call, shard: &Shard) -> Reply<Envelope> {
     let tells_usage = call.table == Table::Object && matches!(call.message, Message::Query);
-    Reply { gate: shard.gate, usage: if tells_usage { shard.usage } else { Usage::default() }, ..reply }
+    // A gate is under no gate: whoever reads or turns one that is closing would wait for itself.
+    let gate = if call.table == Table::Gate { Gate::Open } else { shard.gate };
+    Reply { gate, usage: if tells_usage { shard.usage } else { Usage::default() }, ..reply }
 }
 
 fn not_here() -> Reply<Envelope> {
