@@ -27,7 +27,7 @@ pub(crate) struct Network(Mutex<State>);
 struct State {
     random: StdRng,
     modes: BTreeMap<StoreId, Mode>,
-    /// One way, at most.
+    /// One way, at most, but for the late ones.
     delay: Duration,
     /// Lost messages and lost replies, in a thousand each.
     loss: u32,
@@ -67,6 +67,11 @@ impl Network {
 
     pub(crate) fn count(&self, kind: &'static str) {
         *self.0.lock().calls.entry(kind).or_default() += 1;
+    }
+
+    /// Calls of one kind that arrived.
+    pub(crate) fn calls(&self, kind: &'static str) -> u32 {
+        self.0.lock().calls.get(kind).copied().unwrap_or(0)
     }
 
     /// Calls that arrived since this was asked last.

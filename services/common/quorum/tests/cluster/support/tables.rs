@@ -10,8 +10,8 @@ use cairn_model::rows::{GateRow, TypedRow as _};
 use cairn_model::view::{decode_view_bytes, encode_view_bytes};
 use cairn_placement::{ClusterView, RingKind};
 use cairn_quorum::{Range, RangePrefix, RangeReply, RangeRow, RegisterReplies, TableReplica};
-use cairn_register::replica::{Change, Fence, fence, judge};
-use cairn_register::{Gate, KeyState, Message, PartitionState, Reply, Row, Usage, Verdict};
+use cairn_register::replica::{Change, Fence, fence, judge_without};
+use cairn_register::{Gate, KeyState, Message, Mutation, PartitionState, Reply, Row, Usage, Verdict};
 use cairn_rpc::{CallContext, CallError};
 use cairn_types::{Ballot, Clock, RowKey, StoreId, Table};
 use parking_lot::Mutex;
@@ -30,17 +30,23 @@ struct State {
     view: ClusterView,
     rows: BTreeMap<RowKey, KeyState<Envelope>>,
     floor: Ballot,
+    /// A rule of REGISTER.md that this replica does not keep.
+    dropped: Option<Mutation>,
 }
 
 impl MemoryTable {
     pub(crate) fn new(index: u8, network: Arc<Network>, clock: Arc<dyn Clock>, view: ClusterView) -> Self {
-        let state = State { view, rows: BTreeMap::new(), floor: Ballot::ZERO };
+        let state = State { view, rows: BTreeMap::new(), floor: Ballot::ZERO, dropped: None };
         Self { store: views::table_store(index), network, clock, state: Arc::new(Mutex::new(state)) }
     }
 
     /// The table knows a newer layout record.
     pub(crate) fn adopt(&self, view: ClusterView) {
         self.state.lock().view = view;
+    }
+
+    pub(crate) fn drop_rule(&self, rule: Mutation) {
+        self.state.lock().dropped = Some(rule);
     }
 
     pub(crate) fn row(&self, key: &RowKey) -> Option<Row<Envelope>> {
@@ -89,7 +95,7 @@ impl State {
             return Reply { verdict, promised: none, floor: none, joined: none, gate, row: None, usage };
         }
         let partition = self.partition(key.table, &key.partition_key);
-        let judgement = judge(self.rows.get(key), &partition, now_ms, message);
+        let judgement = judge_without(self.dropped, self.rows.get(key), &partition, now_ms, message);
         match judgement.change {
             Some(Change::Put(state)) => drop(self.rows.insert(key.clone(), state)),
             Some(Change::Drop { floor }) => {
