@@ -78,12 +78,6 @@ pub enum OpenError {
              to rebuild it elsewhere"
     )]
     IndexLost,
-    #[error("cannot rebuild the index from data directory {path}")]
-    Rebuild {
-        path: PathBuf,
-        #[source]
-        source: cairn_store::Error,
-    },
     #[error("cannot open the index")]
     Index(#[source] cairn_store::Error),
     #[error("the index belongs to store {found}, the data directories to store {expected}")]
@@ -100,6 +94,13 @@ pub(crate) struct Opened {
     pub(crate) directories: Vec<Directory>,
     /// Configured paths that do not work, and why: their blocks are not here until they are back.
     pub(crate) failed: Vec<(PathBuf, String)>,
+}
+
+impl Opened {
+    fn leave_out(&mut self, path: PathBuf, cause: &io::Error) {
+        error!(directory = %path.display(), %cause, "data directory failed and is out of use");
+        self.failed.push((path, cause.to_string()));
+    }
 }
 
 /// What stands at a configured path.
@@ -130,18 +131,18 @@ pub(crate) fn open_all(
     table.add_new(&found, entropy)?;
     let mut opened = Opened { store: table.store, directories: Vec::new(), failed: Vec::new() };
     for (path, what) in found {
-        match what {
-            Found::Known { file, lock } => {
-                opened.directories.push(table.open(file.number, path, Some(lock), reserve)?)
-            }
-            Found::Empty => {
-                let number = table.number_at(&path);
-                opened.directories.push(table.open(number, path, None, reserve)?);
-            }
+        let (number, lock) = match what {
+            Found::Known { file, lock } => (file.number, Some(lock)),
+            Found::Empty => (table.number_at(&path), None),
             Found::Failed(cause) => {
-                error!(directory = %path.display(), %cause, "data directory failed and is out of use");
-                opened.failed.push((path, cause.to_string()));
+                opened.leave_out(path, &cause);
+                continue;
             }
+        };
+        match table.open(number, path, lock, reserve) {
+            Ok(directory) => opened.directories.push(directory),
+            Err(OpenError::Io { path, source }) if is_disk_failure(&source) => opened.leave_out(path, &source),
+            Err(error) => return Err(error),
         }
     }
     if opened.directories.is_empty() {
