@@ -169,7 +169,7 @@ impl S3 {
         signed.push(("x-amz-date".to_owned(), stamp.clone()));
         signed.sort();
         let names = signed.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(";");
-        let lines: String = signed.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+        let lines: String = signed.iter().map(|(name, value)| format!("{name}:{}\n", fold(value))).collect();
         let (uri, query) = (encode(path, true), canonical_query(query));
         let canonical = format!("{method}\n{uri}\n{query}\n{lines}\n{names}\n{UNSIGNED}");
         let scope = format!("{date}/{}/s3/aws4_request", self.region);
@@ -184,6 +184,9 @@ impl S3 {
             Request::builder().method(method).uri(if query.is_empty() { uri } else { format!("{uri}?{query}") });
         for (name, value) in &signed {
             request = request.header(name, value);
+        }
+        if has_body {
+            request = request.header("content-length", length);
         }
         let authorization =
             format!("AWS4-HMAC-SHA256 Credential={access}/{scope}, SignedHeaders={names}, Signature={signature}");
@@ -227,6 +230,11 @@ impl S3 {
         });
         Ok(sender)
     }
+}
+
+/// Runs of spaces count as one in what is signed.
+fn fold(value: &str) -> String {
+    value.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn hmac(key: &[u8], text: &str) -> Result<Vec<u8>> {

@@ -141,7 +141,7 @@ fn half_sent_bodies_store_nothing() {
             let path = format!("/{bucket}/half");
             let request = s3.signed(Method::PUT, &path, &[], &[], Bytes::new())?;
             let mut text = format!("PUT {} HTTP/1.1\r\nContent-Length: {declared}\r\n", request.uri());
-            for (name, value) in request.headers() {
+            for (name, value) in request.headers().iter().filter(|(name, _)| *name != "content-length") {
                 text.push_str(&format!("{name}: {}\r\n", value.to_str()?));
             }
             text.push_str("\r\n");
