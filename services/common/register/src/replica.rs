@@ -110,7 +110,8 @@ impl<'a, V: Clone> Judge<'a, V> {
         if row.is_none() {
             // §2, T5: a missing row was promised up to the floor. T6: so it was at a replica that joined.
             promised = promised.max(partition.floor);
-            if !dropped!(rules, JoinedIsNothing) {
+            let masked = dropped!(rules, OldEpochStored) || dropped!(rules, OldEpochWrittenBack);
+            if !dropped!(rules, JoinedIsNothing) && !masked {
                 promised = promised.max(partition.joined);
             }
         }
@@ -184,7 +185,7 @@ impl<'a, V: Clone> Judge<'a, V> {
         if self.is_future(ballot) {
             return self.answer(Verdict::ClockSkew, None);
         }
-        if self.is_old(ballot) {
+        if self.is_old(ballot) && !dropped!(self.rules, OldEpochWrittenBack) {
             return self.answer(Verdict::Nack, None);
         }
         let forced = dropped!(self.rules, WriteBackBelowPromise);

@@ -45,7 +45,7 @@ pub enum Mutation {
     WriteBackBelowPromise,
     /// A6: something newer counts as an acknowledgement of a write-back (X5b).
     WriteBackCountsNewer,
-    /// A8: an unsettled row of an older epoch is stored (X18).
+    /// A8, S3: an unsettled row of an older epoch is stored, by a joiner too (X18).
     OldEpochStored,
     /// D1: a promise is answered before it is synced (X20).
     PromiseNotSynced,
@@ -101,7 +101,7 @@ pub enum Mutation {
     AgreeInOneLayout,
     /// G4: the newest row is answered without write-back.
     ReadUnsettled,
-    /// G4: a row of an older epoch is written back as it is (X18).
+    /// G4, A8: a row of an older epoch is written back as it is, to a joiner too (X18).
     OldEpochWrittenBack,
     /// A re-proposal forgets the lineage (X9).
     LineageLost,

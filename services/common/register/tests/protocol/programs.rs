@@ -3,6 +3,8 @@
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
+use cairn_register::Mutation;
+
 use crate::op::{Kind, Spec};
 use crate::world::Setup;
 
@@ -106,6 +108,7 @@ impl Family {
         setup.clocks = if self == Self::Collected { vec![0, 1, 2] } else { vec![0, 1, 2, 3] };
         setup.tries = chance.random_range(3..7);
         setup.patience = true;
+        setup.stops = true;
         setup.lost_replies = true;
         setup.slow_replies = chance.random_bool(0.5);
         setup.bodies = chance.random_bool(0.5);
@@ -124,4 +127,103 @@ fn add(program: &mut Vec<Spec>, chance: &mut StdRng, count: usize, client: u8, k
         let at = chance.random_range(0..=program.len());
         program.insert(at, Spec { client, kind });
     }
+}
+
+const fn swap(expected: Option<u8>, new: u8) -> Kind {
+    Kind::Cas { expected, new }
+}
+
+/// The small program that shows what `mutation` breaks, its faults chosen to match; none where only a family or a
+/// schedule played by hand does.
+pub(crate) fn directed(mutation: Mutation) -> Option<Setup> {
+    use Kind::{Collect, Complete, Delete, DropBucket, Read, Write};
+    let (program, clocks): (&[(u8, Kind)], &[u64]) = match mutation {
+        Mutation::PromiseBelowPromise | Mutation::AcceptBelowPromise | Mutation::PromiseNotSynced => {
+            (&[(0, swap(None, 1)), (1, swap(None, 2)), (2, Read)], &[0, 1])
+        }
+        Mutation::AcceptNotSynced | Mutation::HalfIsQuorum | Mutation::RepliesCounted | Mutation::ReadUnsettled => {
+            (&[(0, Write(1)), (1, Read), (1, Read)], &[0])
+        }
+        Mutation::AbsorbBelowPromise => (&[(0, Write(1)), (1, Write(2)), (2, swap(None, 3)), (0, Read)], &[0, 1, 2]),
+        Mutation::WriteBackBelowPromise | Mutation::RedeliverBelowPromise => {
+            (&[(0, Write(1)), (1, swap(None, 2)), (2, Read)], &[0, 1])
+        }
+        Mutation::WriteBackCountsNewer => (&[(0, swap(None, 1)), (1, swap(None, 2)), (2, Read)], &[0, 1]),
+        Mutation::LearnBelowFloor => (&[(0, Write(1)), (0, Delete), (1, Read), (1, Read), (9, Collect)], &[0]),
+        Mutation::DropWithoutFloor | Mutation::CollectAtMajority | Mutation::DropUnchecked => {
+            (&[(0, Write(1)), (0, Delete), (9, Collect), (1, Read)], &[0])
+        }
+        Mutation::NoRowTrusted => (&[(0, Write(1)), (0, Delete), (9, Collect), (1, Read)], &[0]),
+        Mutation::FloorIsNothing | Mutation::FloorIsOverwrite => {
+            (&[(0, Delete), (1, Write(1)), (2, Read), (9, Collect), (2, swap(None, 2)), (2, Read)], &[0, 1])
+        }
+        Mutation::GateIgnored | Mutation::GateNotRead => {
+            (&[(0, Write(1)), (1, DropBucket), (0, Read), (2, Read)], &[0])
+        }
+        Mutation::GoneAfterSend => (&[(0, Write(1)), (1, Read), (1, Delete), (2, DropBucket), (0, Read)], &[0]),
+        Mutation::WriteWithoutQuery => (&[(0, Write(1)), (1, Write(2)), (1, Read)], &[0, 1]),
+        Mutation::RetryHigher | Mutation::ReapplyOverNewer => {
+            (&[(0, Write(1)), (1, Write(2)), (2, Read), (2, Read), (2, Read)], &[0, 1])
+        }
+        Mutation::OverwrittenUnsettled => {
+            (&[(0, Write(1)), (1, swap(None, 2)), (2, Write(3)), (0, Read), (0, Read)], &[0, 1])
+        }
+        Mutation::LineageIgnored | Mutation::NewerChainJudged => {
+            (&[(0, swap(None, 1)), (1, Read), (1, swap(Some(1), 2)), (1, Delete)], &[0])
+        }
+        Mutation::LineageLost => {
+            (&[(0, Write(1)), (1, swap(Some(9), 2)), (2, Read), (2, swap(Some(1), 3)), (2, Read)], &[0, 1])
+        }
+        Mutation::RefusedUnsettled => (&[(0, Write(1)), (1, swap(None, 2)), (1, Read)], &[0]),
+        Mutation::AgreeByValue => {
+            (&[(0, Write(1)), (1, swap(None, 2)), (2, swap(Some(9), 3)), (3, Read), (3, Read), (3, Read)], &[0, 1, 2])
+        }
+        Mutation::CompleteWithoutBase | Mutation::CompleteFloorIgnored => (
+            &[
+                (0, Complete { upload: 0, new: 1 }),
+                (1, Complete { upload: 0, new: 1 }),
+                (1, Read),
+                (1, Delete),
+                (9, Collect),
+                (1, Read),
+                (1, Read),
+            ],
+            &[0],
+        ),
+        Mutation::OldEpochWrittenBack | Mutation::OldEpochStored | Mutation::PrepareOneLayout => (
+            &[
+                (0, swap(None, 1)),
+                (1, swap(None, 2)),
+                (2, Read),
+                (3, Read),
+                (3, Read),
+                (2, Read),
+                (10, Kind::Settle(0)),
+                (11, Kind::Settle(1)),
+                (12, Kind::Settle(2)),
+            ],
+            &[0, 1, 2],
+        ),
+        _ => return None,
+    };
+    let mut setup = Setup::new(3, program).without(Some(mutation));
+    setup.clocks = clocks.to_vec();
+    setup.tries = 4;
+    match mutation {
+        Mutation::PromiseNotSynced | Mutation::AcceptNotSynced => setup.crashes = 1,
+        Mutation::RepliesCounted => setup.duplicates = 1,
+        Mutation::RedeliverBelowPromise => setup.copies = 1,
+        Mutation::LearnBelowFloor => {
+            setup.copies = 1;
+            setup.hints = true;
+        }
+        Mutation::OldEpochWrittenBack | Mutation::OldEpochStored | Mutation::PrepareOneLayout => {
+            setup.replicas = 5;
+            setup.change = Some([0b00111, 0b11100]);
+            setup.copies = if mutation == Mutation::OldEpochStored { 2 } else { 0 };
+        }
+        Mutation::DropWithoutFloor | Mutation::DropUnchecked => setup.duplicates = 1,
+        _ => {}
+    }
+    Some(setup)
 }

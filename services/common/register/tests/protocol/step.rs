@@ -94,7 +94,7 @@ impl World {
                             steps.push(Step::Patience { op: number, aside });
                         }
                     }
-                    if setup.patience {
+                    if setup.stops {
                         steps.extend([Step::Deadline(number), Step::Stop(number)]);
                     }
                 }
@@ -169,7 +169,7 @@ impl World {
         let holds = |store: usize| setup.holders(self.announced) & (1 << store) != 0;
         row.is_some_and(|row| {
             let newer = row.accepted > self.stores[to].seen.accepted(KEY);
-            let current = row.accepted.epoch == self.stores[from].seen.epoch.0;
+            let current = row.accepted.epoch == self.stores[from].seen.epoch.0 || setup.drops(Mutation::OldEpochStored);
             from != to && newer && holds(from) && holds(to) && (row.committed || current)
         })
     }

@@ -7,9 +7,8 @@ use crate::op::{GATE, V, Wire};
 use crate::step::Step;
 use crate::world::{Setup, World};
 
-/// Takes the steps again, and tells them.
-pub(crate) fn tell(setup: &Setup, steps: &[Step]) -> String {
-    let mut world = World::new(setup);
+/// Takes the steps from `world` again, and tells them.
+pub(crate) fn tell(setup: &Setup, mut world: World, steps: &[Step]) -> String {
     let mut story = format!("{setup:?}\n");
     for step in steps {
         let what = line(&world, *step);

@@ -22,6 +22,8 @@ pub(crate) struct Setup {
     pub(crate) mutation: Option<Mutation>,
     /// Rounds may be given up although replies are on their way.
     pub(crate) patience: bool,
+    /// Coordinators may stop, and operations may run out of time. Not needed where every step may as well not be taken.
+    pub(crate) stops: bool,
     /// Replies may be lost.
     pub(crate) lost_replies: bool,
     /// Replies take their time; else they arrive as the request does.
@@ -53,6 +55,7 @@ impl Setup {
             tries: 3,
             mutation: None,
             patience: false,
+            stops: false,
             lost_replies: false,
             slow_replies: false,
             hints: false,
