@@ -1,4 +1,7 @@
 //! The daemon's parts, and what they share.
+//!
+//! - **M1** A store whose directory was restored from an older copy stops when another daemon shows it that it said
+//!   more before (`a_rolled_back_directory_is_not_served`). Until it is told it may vote: D4 is a guard, not a proof.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::error;
 
 use crate::Config;
 use crate::disk::{Disk, DiskError, Record, voters_record};
@@ -103,6 +107,8 @@ pub struct Membership {
     /// Streams and announcements; they end when `closing` is cancelled.
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
+    /// Others have heard more from this store than it knows: it must not vote.
+    pub(crate) rolled_back: CancellationToken,
     /// Resolves when the state's thread has ended.
     pub(crate) ended: Mutex<Option<oneshot::Receiver<bool>>>,
     /// How long a change of the layout may stay open.
@@ -141,6 +147,7 @@ impl Membership {
             applying: Semaphore::new(1),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
+            rolled_back: CancellationToken::new(),
             ended: Mutex::new(Some(ended)),
             change_timeout,
             incarnation,
@@ -195,7 +202,8 @@ impl Membership {
             placed: false,
         };
         let stamp = Stamp { incarnation: self.incarnation, version: 1 };
-        let record = NodeRecord { stamp, removed: false, info, boot_count: 0, last_sequence: 0 };
+        let last_sequence = self.sequence();
+        let record = NodeRecord { stamp, removed: false, info, boot_count: 0, last_sequence };
         if self.nodes.lock().heartbeat(record, now) {
             self.tell();
         }
@@ -221,11 +229,22 @@ impl Membership {
         }
         for record in records {
             let store = record.info.store;
-            // Of itself a daemon knows best.
+            // Of itself a daemon knows best; but it cannot have said what is beyond its state.
             if store != self.store {
                 self.note(store, |nodes| nodes.learn(record, now));
+            } else if record.last_sequence > self.sequence() {
+                error!(here = self.sequence(), said = record.last_sequence, "this store was rolled back");
+                self.rolled_back.cancel();
+                self.closing.cancel();
             }
         }
+    }
+
+    /// How far the durable state has come; part of what this daemon says of itself, so that others would notice a
+    /// directory restored from a copy (REGISTER D4).
+    fn sequence(&self) -> u64 {
+        let voter = &self.keeper.saved().voter;
+        voter.promised.number.max(voter.chosen_number())
     }
 
     /// Changes what is known of a store, and tells others at once if they should know.
@@ -245,6 +264,9 @@ impl Membership {
 
     /// Votes here. Durable when it answers.
     pub(crate) async fn vote(&self, vote: Vote) -> Result<VoteAnswer, Closed> {
+        if self.rolled_back.is_cancelled() {
+            return Err(Closed);
+        }
         vote_in(&self.keeper, vote).await
     }
 
@@ -293,7 +315,9 @@ pub(crate) fn placed(record: &LayoutRecord) -> BTreeSet<StoreId> {
 fn worth_telling(record: &NodeRecord) -> NodeRecord {
     let mut record = record.clone();
     record.stamp.version = 0;
-    record.last_sequence = 0;
+    if record.info.role != Role::Membership {
+        record.last_sequence = 0;
+    }
     (record.info.status.bytes_used, record.info.status.bytes_free) = (0, 0);
     record
 }

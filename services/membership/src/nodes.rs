@@ -32,6 +32,7 @@ pub(crate) struct NodeRecord {
     /// `alive`, `last_heard_ms` and `placed` are not used here.
     pub(crate) info: NodeInfo,
     pub(crate) boot_count: u64,
+    /// Membership: the highest record number it has promised, accepted or learned.
     pub(crate) last_sequence: u64,
 }
 
@@ -77,7 +78,10 @@ impl NodeRecord {
         let mut lasting = self.clone();
         lasting.info.status = cairn_placement::NodeStatus::default();
         lasting.stamp.version = 0;
-        (lasting.boot_count, lasting.last_sequence) = (0, 0);
+        lasting.boot_count = 0;
+        if self.info.role != Role::Membership {
+            lasting.last_sequence = 0;
+        }
         Some(lasting)
     }
 }

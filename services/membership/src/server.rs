@@ -34,18 +34,20 @@ impl Hosted for Membership {
             drop(self.tasks.spawn(self.clone().end_abandoned_changes()));
             let failed = tokio::select! {
                 () = shutdown.begun() => None,
+                () = self.rolled_back.cancelled() => Some(
+                    "the directory holds an older state than this store has shown to others: if the newer one is lost, \
+                     start with --new-store",
+                ),
                 // Before it is told to stop it ends only after a failed write.
                 _ = &mut ended => Some("the membership state cannot be written"),
             };
             self.closing.cancel();
             self.tasks.close();
             self.tasks.wait().await;
-            match failed {
-                Some(why) => bail!(why),
-                None => self.keeper.stop().await,
-            }
-            // Then the directory is free.
-            ended.await.context("the thread of the membership state panicked").map(drop)
+            self.keeper.stop().await;
+            // Then the directory is free. One that has failed has ended already.
+            ended.await.ok();
+            failed.map_or(Ok(()), |why| bail!(why))
         }
         .boxed()
     }

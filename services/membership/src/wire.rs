@@ -12,6 +12,10 @@ use cairn_types::StoreId;
 use crate::disk::{Record, voters_record};
 use crate::plan::NodePreview;
 
+/// What no honest record exceeds; far enough below the largest number that nobody has to think of it.
+const MAX_NUMBER: u64 = u64::MAX / 2;
+const MAX_EPOCH: u32 = u32::MAX / 2;
+
 pub(crate) type Vote = Message<Arc<LayoutRecord>>;
 pub(crate) type VoteAnswer = Answer<Arc<LayoutRecord>>;
 
@@ -56,11 +60,14 @@ pub(crate) fn decode_vote(vote: v1::vote_request::Vote) -> Result<Vote, WireErro
     })
 }
 
-/// A record that takes part in votes: it has a number and voters.
+/// A record that takes part in votes: it has voters, and a number with room for others behind it.
 pub(crate) fn votable(record: v1::LayoutRecord) -> Result<Record, WireError> {
     let record = decode_record(record)?;
     if record.number == 0 || record.voters.is_empty() {
         return Err(WireError::Missing("number or voters of a layout record"));
+    }
+    if record.number > MAX_NUMBER || record.epoch.0 > MAX_EPOCH {
+        return Err(WireError::malformed("layout record", "a number or an epoch that no cluster reaches"));
     }
     Ok(voters_record(Arc::new(record)))
 }
@@ -159,11 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn records_without_voters_take_no_part() {
+    fn records_that_cannot_be_take_no_part() {
         let mut nobody = first_record();
         nobody.voters.clear();
         assert!(votable(encode_record(&nobody)).is_err());
         let zeroth = LayoutRecord { number: 0, ..first_record() };
         assert!(votable(encode_record(&zeroth)).is_err());
+        let endless = LayoutRecord { number: u64::MAX, ..first_record() };
+        assert!(votable(encode_record(&endless)).is_err());
     }
 }

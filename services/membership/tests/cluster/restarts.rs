@@ -44,3 +44,23 @@ async fn a_lost_directory_is_not_served() {
     cluster.machines[0].start().await;
     assert_eq!(cluster.machines[0].number(), 1);
 }
+
+#[tokio::test]
+async fn a_rolled_back_directory_is_not_served() {
+    let mut cluster = Cluster::settled().await;
+    let file = cluster.machines[2].data().join("membership.state");
+    let old = fs::read(&file).unwrap();
+    cluster.stage(0, Change::Replication(v1::SetReplication { replication: 1, zone_redundancy: 0 })).await;
+    let epoch = cluster.apply(0, 2, false).await.unwrap().epoch;
+    let third = cluster.machines[2].daemon.as_ref().unwrap().store();
+    wait_until("the first daemon knows how far the third came", async || {
+        let view = cluster.machines[0].daemon.as_ref().unwrap().view();
+        view.nodes.get(&third).is_some_and(|node| node.status.epoch == epoch)
+    })
+    .await;
+    cluster.storage.clear();
+    cluster.machines[2].stop().await;
+    fs::write(&file, old).unwrap();
+    let failed = cluster.machines[2].run_to_its_end().await;
+    assert!(format!("{failed:#}").contains("--new-store"), "{failed:#}");
+}

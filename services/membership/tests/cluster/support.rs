@@ -91,6 +91,13 @@ impl Machine {
         served.await.unwrap().unwrap();
     }
 
+    /// Starts it, and waits for the error it ends with.
+    pub(crate) async fn run_to_its_end(&self) -> anyhow::Error {
+        let server = self.bind().await.unwrap();
+        let ended = tokio::time::timeout(PATIENCE, server.run(Shutdown::new())).await;
+        ended.expect("it goes on").expect_err("it ended well")
+    }
+
     pub(crate) fn number(&self) -> u64 {
         self.daemon.as_ref().map_or(0, |daemon| daemon.view().record.number)
     }

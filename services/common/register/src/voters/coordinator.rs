@@ -80,7 +80,7 @@ impl<C: Clone + PartialEq> Coordinator<C> {
     /// used for another record.
     #[must_use]
     pub fn propose(base: Record<C>, record: Record<C>, proposer: u64) -> Self {
-        debug_assert_eq!(record.number, base.number + 1);
+        debug_assert_eq!(Some(record.number), base.number.checked_add(1));
         Self::new(base, Some(record), proposer)
     }
 
@@ -248,8 +248,8 @@ impl<C: Clone + PartialEq> Coordinator<C> {
 
     fn prepare(&mut self) -> Action<C> {
         let fenced = !without!(self.rules, Fence);
-        self.ballot.number = if fenced { self.view.number + 1 } else { 0 };
-        self.time += 1;
+        self.ballot.number = if fenced { self.view.number.saturating_add(1) } else { 0 };
+        self.time = self.time.saturating_add(1);
         self.ballot.time = self.time;
         let message = Message::Prepare { ballot: self.ballot, base: self.view.clone() };
         self.send(Phase::Prepare, None, message)

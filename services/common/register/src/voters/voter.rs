@@ -38,8 +38,7 @@ fn judge_by<C: Clone + PartialEq>(rules: Rules, state: &VoterState<C>, message: 
             (!refused).then(|| promise(state, *ballot, base))
         }
         Message::Accept { ballot, base, record } => {
-            let refused =
-                *ballot < state.promised || !is_next(rules, *ballot, base) || record.number != base.number + 1;
+            let refused = *ballot < state.promised || !is_next(rules, *ballot, base) || !follows(record.number, base);
             let open = || Some(Open { ballot: *ballot, record: record.clone() });
             (!refused).then(|| VoterState { promised: *ballot, chosen: Some(base.clone()), open: open() })
         }
@@ -53,7 +52,11 @@ fn judge_by<C: Clone + PartialEq>(rules: Rules, state: &VoterState<C>, message: 
 }
 
 fn is_next<C>(rules: Rules, ballot: Ballot, base: &Record<C>) -> bool {
-    without!(rules, Fence) || ballot.number == base.number + 1
+    without!(rules, Fence) || follows(ballot.number, base)
+}
+
+fn follows<C>(number: u64, base: &Record<C>) -> bool {
+    base.number.checked_add(1) == Some(number)
 }
 
 fn promise<C: Clone>(state: &VoterState<C>, ballot: Ballot, base: &Record<C>) -> VoterState<C> {
@@ -68,7 +71,7 @@ fn learn<C: Clone>(state: &VoterState<C>, chosen: &Record<C>) -> VoterState<C> {
     if state.chosen_number() >= chosen.number {
         return state.clone();
     }
-    let above = Ballot { number: chosen.number + 1, ..Ballot::ZERO };
+    let above = Ballot { number: chosen.number.saturating_add(1), ..Ballot::ZERO };
     VoterState {
         promised: state.promised.max(above),
         chosen: Some(chosen.clone()),
