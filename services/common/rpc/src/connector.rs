@@ -19,7 +19,7 @@ use tower_service::Service;
 use crate::identity::SERVER_NAME;
 use crate::limits::{
     CONNECT_TIMEOUT, CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_FRAME_BYTES,
-    STREAM_WINDOW_BYTES,
+    STREAM_WINDOW_BYTES, TLS_BUFFER_BYTES,
 };
 use crate::{Peer, PeerService};
 
@@ -91,7 +91,9 @@ impl Service<Uri> for Dial {
                 let socket = TcpStream::connect(address.as_ref()).await?;
                 socket.set_nodelay(true)?;
                 let name = ServerName::try_from(SERVER_NAME).map_err(io::Error::other)?;
-                tls.connect(name, socket).await
+                let mut stream = tls.connect(name, socket).await?;
+                stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+                Ok::<_, io::Error>(stream)
             };
             match timeout(CONNECT_TIMEOUT, connecting).await {
                 Ok(connected) => connected.map(TokioIo::new),

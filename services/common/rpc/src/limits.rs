@@ -45,3 +45,5 @@ pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(3);
 pub const MAX_FRAME_BYTES: u32 = 512 * 1024;
 pub const STREAM_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 pub const CONNECTION_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
+/// Encrypted bytes a connection holds for the kernel: one write takes a piece at a time.
+pub const TLS_BUFFER_BYTES: usize = 288 * 1024;

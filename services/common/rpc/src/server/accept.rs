@@ -16,7 +16,7 @@ use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 use tracing::{debug, warn};
 
-use crate::limits::{HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, MAX_HANDSHAKES};
+use crate::limits::{HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, MAX_HANDSHAKES, TLS_BUFFER_BYTES};
 use crate::{Identity, PeerIdentity};
 
 /// Wait after `accept` itself failed: no descriptors left, for instance.
@@ -54,8 +54,9 @@ pub(super) async fn run(listener: TcpListener, identity: Identity, accepted: mps
         let (tls, cluster, accepted) = (tls.clone(), identity.cluster(), accepted.clone());
         handshakes.spawn(async move {
             match timeout(HANDSHAKE_TIMEOUT, tls.accept(socket)).await {
-                Ok(Ok(stream)) => match peer_of(&stream, cluster) {
+                Ok(Ok(mut stream)) => match peer_of(&stream, cluster) {
                     Some(peer) => {
+                        stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
                         let connection = Connection { stream, peer, _slot: slot };
                         drop(accepted.send(Ok(connection)).await);
                     }
