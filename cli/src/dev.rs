@@ -29,7 +29,7 @@ use crate::{locate, output};
 const BUCKET: &str = "demo";
 const KEY_NAME: &str = "dev";
 /// What a gateway calls its region where nothing else is configured.
-const REGION: &str = "us-east-1";
+const REGION: &str = "cairn";
 const BOOTSTRAP_LIMIT: Duration = Duration::from_secs(60);
 const BOOTSTRAP_POLL: Duration = Duration::from_millis(10);
 /// Changes of processes that wait to be written to the ready file.

@@ -73,7 +73,7 @@ impl Default for Config {
         Self {
             listen: "[::]:3900".to_owned(),
             advertise: None,
-            region: "us-east-1".to_owned(),
+            region: "cairn".to_owned(),
             check_region: false,
             root_domain: None,
             tls: None,

@@ -8,7 +8,10 @@ use anyhow::Context as _;
 use clap::Parser;
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Runtime};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::{LogFormat, ProcessConfig, Shutdown, load_config};
 
@@ -82,19 +85,25 @@ pub fn runtime(threads: usize) -> io::Result<Runtime> {
     builder.enable_all().max_blocking_threads(BLOCKING_THREADS).thread_name("cairn").build()
 }
 
-/// Logs to standard error. `filter` (or `CAIRN_LOG`, which wins) is `tracing`'s: `info`, `warn,cairn_rpc=debug`; one
+/// Logs to standard error. `filter` (or `CAIRN_LOG`, which wins) names levels by target: `info`, `warn,cairn_rpc=debug`; one
 /// that cannot be read is reported and replaced by `info`. The first call in a process counts.
 pub fn init_tracing(format: LogFormat, filter: Option<&str>) {
     let from_environment = std::env::var(LOG_VARIABLE).ok();
     let text = from_environment.as_deref().or(filter).unwrap_or(DEFAULT_LOG);
-    let filter = EnvFilter::try_new(text).unwrap_or_else(|error| {
+    let filter = text.parse().unwrap_or_else(|error| {
         eprintln!("warning: log filter {text:?}: {error}; using {DEFAULT_LOG:?}");
-        EnvFilter::new(DEFAULT_LOG)
+        Targets::new().with_default(LevelFilter::INFO)
     });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // Not `EnvFilter`: it compiles regular expressions, which stay in memory, to filter by fields that nobody uses.
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     // An error means that there is a subscriber already: tests start many daemons in one process.
     drop(match format {
-        LogFormat::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => {
+            let lines = lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
+            tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()
+        }
+        LogFormat::Json => {
+            tracing_subscriber::registry().with(lines.json().flatten_event(true).with_filter(filter)).try_init()
+        }
     });
 }
