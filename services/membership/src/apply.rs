@@ -10,11 +10,11 @@
 //! - **C3** A change whose coordinator died is ended by another daemon: the old layout comes back
 //!   (`tests/cluster.rs`, `an_abandoned_change_is_undone`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cairn_placement::{LayoutRecord, Step};
+use cairn_placement::{LayoutRecord, Role, Step};
 use cairn_rpc::CallError;
 use cairn_types::{Epoch, NodeName, OpId, StoreId};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -30,6 +30,8 @@ use crate::votes::{closed, no_record};
 const RECORD_LIMIT: Duration = Duration::from_secs(8);
 /// For all stores to say that they are empty behind the fence.
 const FENCE_LIMIT: Duration = Duration::from_secs(8);
+/// For membership daemons of machines that just came up.
+const VOTERS_LIMIT: Duration = Duration::from_secs(3);
 /// How often a daemon looks for a change that nobody ends.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -60,6 +62,9 @@ impl Membership {
                 base.number, apply.expected_number
             )));
         }
+        if apply.all_waiting {
+            self.wait_for_voters().await;
+        }
         let staged = self.keeper.saved().staged.clone();
         let plan = self.plan(&base, &staged, apply.all_waiting)?;
         let chosen = match plan.way {
@@ -75,6 +80,25 @@ impl Membership {
         };
         self.keeper.change(cleared).await.map_err(closed)?;
         Ok((chosen, plan.notes))
+    }
+
+    /// Machines that came up together are heard of one role after the other: gives three membership daemons a moment
+    /// where there are storage nodes in three zones, so that one apply makes three voters.
+    async fn wait_for_voters(&self) {
+        let deadline = Instant::now() + VOTERS_LIMIT;
+        let mut news = self.news.subscribe();
+        while self.zones_of(Role::Membership) < self.zones_of(Role::Table).min(3) {
+            if !matches!(timeout_at(deadline, news.changed()).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+
+    /// Zones with a living daemon of this role.
+    fn zones_of(&self, role: Role) -> usize {
+        let (nodes, now) = (self.nodes.lock(), Instant::now());
+        let living = nodes.iter().filter(|record| record.info.role == role && nodes.is_alive(record.info.store, now));
+        living.map(|record| &record.info.zone).collect::<BTreeSet<_>>().len()
     }
 
     fn plan(&self, base: &Record, staged: &Staged, all_waiting: bool) -> Result<Plan, CallError> {

@@ -10,6 +10,7 @@ use cairn_types::StoreId;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
+use crate::disk::voters_record;
 use crate::membership::{Membership, placed};
 
 /// Between views that bring no new layout record.
@@ -92,7 +93,7 @@ impl Membership {
             if changed || count.is_multiple_of(SLOW_TICKS) {
                 self.tell();
             }
-            if self.remember().await.is_err() {
+            if self.learn_from_process().await.is_err() || self.remember().await.is_err() {
                 return;
             }
         }
@@ -115,6 +116,15 @@ impl Membership {
         let changed = forgotten || *alive != living;
         *alive = living;
         changed
+    }
+
+    /// Another role of this process, or its cache, may have a newer chosen record: everybody passes on the newest.
+    async fn learn_from_process(&self) -> Result<(), crate::keeper::Closed> {
+        let seen = self.parts.view.current();
+        if seen.record.voters.is_empty() || self.chosen().is_some_and(|known| known.number >= seen.record.number) {
+            return Ok(());
+        }
+        self.learn(voters_record(Arc::new(seen.record.clone()))).await
     }
 
     /// Writes down who is there, if that changed.
