@@ -54,7 +54,8 @@ impl Client {
     async fn first_that_answers(&self, addresses: &[String], what: &str) -> Result<Channel> {
         let (last, others) = addresses.split_last().with_context(|| format!("no address of a {what} is known"))?;
         for address in others {
-            if tokio::time::timeout(CALL_LIMIT, tokio::net::TcpStream::connect(address)).await.is_ok_and(|c| c.is_ok()) {
+            if tokio::time::timeout(CALL_LIMIT, tokio::net::TcpStream::connect(address)).await.is_ok_and(|c| c.is_ok())
+            {
                 return Ok(self.connector.channel(address));
             }
         }

@@ -113,7 +113,10 @@ impl Dev {
     }
 
     fn write_configs(&self) -> Result<()> {
-        self.plan.processes.iter().try_for_each(|process| place(process, &self.plan, &self.data_dir).write_config().map(drop))
+        self.plan
+            .processes
+            .iter()
+            .try_for_each(|process| place(process, &self.plan, &self.data_dir).write_config().map(drop))
     }
 
     /// Starts every process; at the first start makes the cluster, the key and the bucket.

@@ -69,10 +69,10 @@ struct GrantView {
 
 impl From<Key> for KeyView {
     fn from(key: Key) -> Self {
-        let buckets = key.grants.into_iter().map(|grant| GrantView {
-            bucket: grant.bucket,
-            rights: grant.rights.unwrap_or_default().into(),
-        });
+        let buckets = key
+            .grants
+            .into_iter()
+            .map(|grant| GrantView { bucket: grant.bucket, rights: grant.rights.unwrap_or_default().into() });
         Self {
             access_key: key.access_key,
             name: key.name,
@@ -135,9 +135,6 @@ fn show(key: KeyView, json: bool) -> Result<()> {
     }
     println!("access key       {}\nname             {}", key.access_key, key.name);
     println!("creates buckets  {}\n", if key.create_bucket { "yes" } else { "no" });
-    output::table(
-        ["BUCKET", "RIGHTS"],
-        key.buckets.into_iter().map(|grant| [grant.bucket, grant.rights.to_string()]),
-    );
+    output::table(["BUCKET", "RIGHTS"], key.buckets.into_iter().map(|grant| [grant.bucket, grant.rights.to_string()]));
     Ok(())
 }

@@ -124,7 +124,9 @@ async fn apply(client: &Client, all_waiting: bool, json: bool) -> Result<()> {
     let reply = client.apply(number, all_waiting).await?;
     let record = reply.record.context("the answer holds no record")?;
     if json {
-        return output::json(&serde_json::json!({ "record": record.number, "epoch": record.epoch, "notes": reply.notes }));
+        return output::json(
+            &serde_json::json!({ "record": record.number, "epoch": record.epoch, "notes": reply.notes }),
+        );
     }
     println!("applied: record {}, epoch {}", record.number, record.epoch);
     for note in reply.notes {

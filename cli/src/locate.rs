@@ -50,7 +50,8 @@ impl Location {
             Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
         };
         if text.trim_start().starts_with('{') {
-            let ready = serde_json::from_str(&text).with_context(|| format!("{} is not a ready file", file.display()))?;
+            let ready =
+                serde_json::from_str(&text).with_context(|| format!("{} is not a ready file", file.display()))?;
             return Self::from_ready(ready);
         }
         toml::from_str(&text).with_context(|| format!("{} is not a client configuration", file.display()))

@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn sizes_read_well() {
-        for (count, text) in [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1536, "1.5 KiB"), (5 << 30, "5.0 GiB")] {
+        for (count, text) in [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1536, "1.5 KiB"), (5 << 30, "5.0 GiB")]
+        {
             assert_eq!(bytes(count), text);
         }
         assert_eq!(bytes(u64::MAX), "15.9 EiB");

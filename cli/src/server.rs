@@ -289,8 +289,9 @@ impl Process {
         let table = open_table(&config, &node).await?;
         let block = open_block(&config, &node).await?;
         let membership = config.section(Role::Membership, &config.membership)?;
-        let membership =
-            membership.map(|section| cairn_membership::prepare(section, &node, args.init, &SystemEntropy)).transpose()?;
+        let membership = membership
+            .map(|section| cairn_membership::prepare(section, &node, args.init, &SystemEntropy))
+            .transpose()?;
         let is_gateway = config.section(Role::Gateway, &config.gateway)?;
         // A gateway keeps nothing: it is another one after each start.
         let gateway_store = StoreId::random(&SystemEntropy);
@@ -323,7 +324,8 @@ impl Process {
         let ready = self.ready()?;
         let own = self.config_file.with_file_name("ready.json");
         let files: Vec<PathBuf> = std::iter::once(own).chain(args.ready_file.clone()).collect();
-        let sources = self.hosting.iter().filter(|one| one.role != Role::Membership).map(|one| self.source(one)).collect();
+        let sources =
+            self.hosting.iter().filter(|one| one.role != Role::Membership).map(|one| self.source(one)).collect();
         self.node.watch(&self.identity, sources, Arc::new(SystemClock), &shutdown);
         if args.single {
             let storage = self.hosting.iter().filter(|one| matches!(one.role, Role::Table | Role::Block)).count();
@@ -375,7 +377,8 @@ impl Process {
 /// `--single`: the first layout, with this machine alone.
 async fn place_single(ready: ProcessReady, storage: usize) {
     let until = tokio::time::Instant::now() + PLACE_LIMIT;
-    let addresses = |role: &str| ready.nodes.iter().filter(|node| node.role == role).map(|node| node.grpc.clone()).collect();
+    let addresses =
+        |role: &str| ready.nodes.iter().filter(|node| node.role == role).map(|node| node.grpc.clone()).collect();
     let placed = match Client::with_secret(&ready.secret_file, addresses("gateway"), addresses("membership")) {
         Ok(client) => client.apply_when_waiting(storage, until).await,
         Err(error) => Err(error),

@@ -24,8 +24,7 @@ pub(crate) fn run(command: TlsCommand, location: &Location, json: bool) -> Resul
     let TlsCommand::Export { dir } = command;
     let secret = ClusterSecret::load(&location.secret_file)?;
     fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
-    cairn_rpc::export_client(&secret, &dir)
-        .with_context(|| format!("writing certificates to {}", dir.display()))?;
+    cairn_rpc::export_client(&secret, &dir).with_context(|| format!("writing certificates to {}", dir.display()))?;
     let files = ["ca.pem", "client.pem", "client.key"].map(|name| dir.join(name));
     if json {
         return output::json(&serde_json::json!({ "ca": files[0], "certificate": files[1], "key": files[2] }));

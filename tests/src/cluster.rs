@@ -211,16 +211,6 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("--- what the cluster wrote:\n{}", self.log());
-            if let Ok(kept) = tempfile::Builder::new().prefix("cairn-failed-").tempdir_in(std::env::temp_dir()) {
-                let kept = kept.keep();
-                let from = self.dir.path().to_owned();
-                if Command::new("cp").arg("-a").arg(&from).arg(&kept).status().is_ok_and(|status| status.success()) {
-                    eprintln!("--- kept in {}", kept.display());
-                }
-            }
-        }
         if let Err(error) = self.kill_all() {
             eprintln!("could not stop the cluster: {error:#}");
         }
@@ -238,6 +228,10 @@ pub fn cairn() -> Result<PathBuf> {
 
 fn launch(options: &Options, data_dir: &Path, dir: &Path) -> Result<(Child, Ready)> {
     let ready_file = dir.join("ready.json");
+    // One of a cluster that was killed may still lie there.
+    if ready_file.exists() {
+        fs::remove_file(&ready_file)?;
+    }
     let log = fs::OpenOptions::new().create(true).append(true).open(dir.join("parent.log"))?;
     let mut command = Command::new(cairn()?);
     command.arg("dev").arg("--nodes").arg(options.nodes.to_string());
@@ -317,4 +311,17 @@ fn rss_of(pid: u32) -> Result<u64> {
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
     let kib: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
     Ok(kib * 1024)
+}
+
+/// Runs a test against a fresh cluster; where it fails, with what the processes wrote.
+pub fn with_cluster(options: Options, test: impl AsyncFnOnce(&mut Cluster) -> Result<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let outcome = runtime.block_on(async {
+        let mut cluster = Cluster::start(options)?;
+        let outcome = test(&mut cluster).await;
+        outcome.with_context(|| format!("the processes wrote:\n{}", cluster.log()))
+    });
+    if let Err(error) = outcome {
+        panic!("{error:?}");
+    }
 }

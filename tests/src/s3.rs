@@ -180,6 +180,9 @@ impl S3 {
         }
         let signature = hex::encode(hmac(&key, &to_sign)?);
         let access = &self.access_key;
+        // Said also where it is zero: S3 wants to know before the body comes.
+        let length = body.len();
+        let has_body = method == Method::PUT || method == Method::POST;
         let mut request =
             Request::builder().method(method).uri(if query.is_empty() { uri } else { format!("{uri}?{query}") });
         for (name, value) in &signed {

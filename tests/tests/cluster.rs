@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use cairn_tests::cluster::{Cluster, Options};
+use cairn_tests::cluster::{Cluster, Options, with_cluster};
 use cairn_tests::s3::S3;
 use cairn_tests::{full, pattern};
 use http::Method;
@@ -19,17 +19,13 @@ const STOPPED_NODE_LIMIT: Duration = Duration::from_secs(2);
 /// CPU time on a busy machine varies; a regression worth stopping for is larger than this.
 const COST_MARGIN: f64 = 1.5;
 
-fn run(test: impl AsyncFnOnce() -> Result<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    if let Err(error) = runtime.block_on(test()) {
-        panic!("{error:?}");
-    }
+fn three(test: impl AsyncFnOnce(&mut Cluster) -> Result<()>) {
+    with_cluster(Options { nodes: 3, ..Options::default() }, test);
 }
 
 #[test]
 fn bodies_of_every_size_come_back_whole() {
-    run(async || {
-        let cluster = Cluster::three()?;
+    three(async |cluster| {
         let bucket = cluster.ready.bucket.clone();
         let idle = cluster.largest_rss()?;
         println!("MEASURED idle RSS of the largest process: {:.1} MiB", idle as f64 / MIB as f64);
@@ -55,8 +51,7 @@ fn bodies_of_every_size_come_back_whole() {
 
 #[test]
 fn awkward_keys_round_trip_and_list_in_byte_order() {
-    run(async || {
-        let cluster = Cluster::start(Options::default())?;
+    with_cluster(Options::default(), async |cluster| {
         let bucket = cluster.ready.bucket.clone();
         let mut s3 = S3::first(&cluster.ready)?;
         let long = "k".repeat(1024);
@@ -107,8 +102,7 @@ fn awkward_keys_round_trip_and_list_in_byte_order() {
 
 #[test]
 fn listing_agrees_with_a_model() {
-    run(async || {
-        let cluster = Cluster::three()?;
+    three(async |cluster| {
         let bucket = cluster.ready.bucket.clone();
         let count = if full() { 20_000 } else { 5_000 };
         let model: BTreeSet<String> =
@@ -156,8 +150,7 @@ fn mail_prefixes(keys: &[String]) -> BTreeSet<String> {
 
 #[test]
 fn multipart_takes_parts_out_of_order_and_retried() {
-    run(async || {
-        let cluster = Cluster::three()?;
+    three(async |cluster| {
         let bucket = cluster.ready.bucket.clone();
         let endpoints = cluster.endpoints();
         let parts = if full() { 40 } else { 12 };
@@ -202,9 +195,8 @@ fn multipart_takes_parts_out_of_order_and_retried() {
 
 #[test]
 fn one_stopped_node_of_three_stops_nothing() {
-    run(async || {
-        for (signal, name) in [("KILL", "node3"), ("STOP", "node2")] {
-            let cluster = Cluster::three()?;
+    for (signal, name) in [("KILL", "node3"), ("STOP", "node2")] {
+        three(async |cluster| {
             let bucket = cluster.ready.bucket.clone();
             let mut s3 = S3::first(&cluster.ready)?;
             let before = slowest_round(&mut s3, &bucket).await?;
@@ -215,12 +207,9 @@ fn one_stopped_node_of_three_stops_nothing() {
             }
             println!("MEASURED slowest operation before {signal} {before:?}, after it {after:?}");
             ensure!(after < before + STOPPED_NODE_LIMIT, "{signal}: {before:?} became {after:?}");
-            if signal == "STOP" {
-                cluster.signal(name, "gateway", "CONT")?;
-            }
-        }
-        Ok(())
-    });
+            Ok(())
+        });
+    }
 }
 
 /// One of each operation; the time of the slowest.
@@ -248,8 +237,7 @@ async fn slowest_round(s3: &mut S3, bucket: &str) -> Result<Duration> {
 
 #[test]
 fn data_outlives_a_restart_and_ports_stay() {
-    run(async || {
-        let mut cluster = Cluster::start(Options { nodes: 3, ..Options::default() })?;
+    three(async |cluster| {
         let bucket = cluster.ready.bucket.clone();
         let before = cluster.ready.clone();
         S3::first(&cluster.ready)?.put(&bucket, "kept", "bytes").await?.expect(200)?;
@@ -267,8 +255,7 @@ fn data_outlives_a_restart_and_ports_stay() {
 
 #[test]
 fn a_process_starts_again_by_its_argv() {
-    run(async || {
-        let mut cluster = Cluster::start(Options { nodes: 3, split: true, ..Options::default() })?;
+    with_cluster(Options { nodes: 3, split: true, ..Options::default() }, async |cluster| {
         let bucket = cluster.ready.bucket.clone();
         let mut s3 = S3::first(&cluster.ready)?;
         for role in ["table", "block", "membership", "gateway"] {
@@ -291,9 +278,8 @@ fn a_process_starts_again_by_its_argv() {
 
 #[test]
 fn operations_cost_what_they_may() {
-    run(async || {
-        let cluster = Cluster::three()?;
-        let costs = cairn_tests::cost::measure(&cluster, if full() { 10_000 } else { 2_000 }).await?;
+    three(async |cluster| {
+        let costs = cairn_tests::cost::measure(cluster, if full() { 10_000 } else { 2_000 }).await?;
         for cost in &costs {
             println!("MEASURED {}", cost.line());
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use cairn_tests::cluster::{Cluster, Options};
+use cairn_tests::cluster::{Cluster, Options, with_cluster};
 use cairn_tests::full;
 use cairn_tests::load::{Expected, Load};
 use cairn_tests::powerfs::{PowerFs, Survivors};
@@ -15,13 +15,6 @@ const SHORTEST: Duration = Duration::from_millis(300);
 const ROUND_STEP: Duration = Duration::from_millis(170);
 /// Checks of one round that go on at a time.
 const CHECKERS: usize = 4;
-
-fn run(test: impl AsyncFnOnce() -> Result<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    if let Err(error) = runtime.block_on(test()) {
-        panic!("{error:?}");
-    }
-}
 
 /// Load until some writes were acknowledged and the round's moment has come.
 async fn load_for(cluster: &Cluster, bucket: &str, round: u32) -> Result<Load> {
@@ -61,19 +54,18 @@ async fn check_listing(cluster: &Cluster, bucket: &str, expected: &[Expected]) -
 
 #[test]
 fn killing_every_process_loses_nothing_acknowledged() {
-    run(async || {
+    with_cluster(Options { nodes: 3, ..Options::default() }, async |cluster| {
         let rounds = if full() { 20 } else { 5 };
-        let mut cluster = Cluster::three()?;
         let bucket = cluster.ready.bucket.clone();
         let mut all = Vec::new();
         for round in 0..rounds {
-            let load = load_for(&cluster, &bucket, round).await?;
+            let load = load_for(cluster, &bucket, round).await?;
             cluster.kill_all()?;
             all.extend(load.finish().await);
             cluster.start_again()?;
-            check_all(&cluster, &bucket, &all).await?;
+            check_all(cluster, &bucket, &all).await?;
         }
-        check_listing(&cluster, &bucket, &all).await?;
+        check_listing(cluster, &bucket, &all).await?;
         let acknowledged = all.iter().filter(|one| one.was_acknowledged()).count();
         println!("MEASURED {rounds} times SIGKILL of all: {acknowledged} acknowledged keys, none lost");
         Ok(())
@@ -82,16 +74,15 @@ fn killing_every_process_loses_nothing_acknowledged() {
 
 #[test]
 fn a_power_cut_loses_nothing_acknowledged() {
-    run(async || {
+    let place = tempfile::tempdir().unwrap();
+    let mut disk = PowerFs::mount(place.path(), 4 << 30).unwrap();
+    let options = Options { nodes: 3, data_dir: Some(place.path().join("data")), ..Options::default() };
+    with_cluster(options, async |cluster| {
         let rounds = if full() { 20 } else { 3 };
-        let place = tempfile::tempdir()?;
-        let mut disk = PowerFs::mount(place.path(), 4 << 30)?;
-        let options = Options { nodes: 3, data_dir: Some(place.path().join("data")), ..Options::default() };
-        let mut cluster = Cluster::start(options)?;
         let bucket = cluster.ready.bucket.clone();
         let mut all = Vec::new();
         for round in 0..rounds {
-            let load = load_for(&cluster, &bucket, round).await?;
+            let load = load_for(cluster, &bucket, round).await?;
             disk.cut();
             cluster.kill_all()?;
             all.extend(load.finish().await);
@@ -99,9 +90,9 @@ fn a_power_cut_loses_nothing_acknowledged() {
             let survivors = if round % 2 == 0 { Survivors::None } else { Survivors::Random(u64::from(round)) };
             disk.restore(survivors)?;
             cluster.start_again()?;
-            check_all(&cluster, &bucket, &all).await?;
+            check_all(cluster, &bucket, &all).await?;
         }
-        check_listing(&cluster, &bucket, &all).await?;
+        check_listing(cluster, &bucket, &all).await?;
         let acknowledged = all.iter().filter(|one| one.was_acknowledged()).count();
         println!("MEASURED {rounds} power cuts: {acknowledged} acknowledged keys, none lost, {} syncs", disk.fsyncs());
         cluster.kill_all()?;

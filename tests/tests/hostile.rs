@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use cairn_tests::cluster::{Cluster, Options, alive};
+use cairn_tests::cluster::{Cluster, Options, alive, with_cluster};
 use cairn_tests::s3::S3;
 use cairn_tests::{full, pattern};
 use http::Method;
@@ -16,16 +16,11 @@ const GROWTH_LIMIT: u64 = 96 << 20;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn run(test: impl AsyncFnOnce(&Cluster) -> Result<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let outcome = runtime.block_on(async {
-        let cluster = Cluster::start(Options { nodes: 3, ..Options::default() })?;
+    with_cluster(Options { nodes: 3, ..Options::default() }, async |cluster| {
         let before = cluster.largest_rss()?;
-        test(&cluster).await?;
-        unharmed(&cluster, before).await
+        test(cluster).await?;
+        unharmed(cluster, before).await
     });
-    if let Err(error) = outcome {
-        panic!("{error:?}");
-    }
 }
 
 /// The same processes still run, did not grow, said nothing of a panic, and serve.

@@ -173,7 +173,8 @@ mod tests {
     #[test]
     fn ports_are_distinct() {
         let plan = Plan::new(3, true).unwrap();
-        let mut all: Vec<_> = plan.processes.iter().flat_map(|p| Some(p.grpc.clone()).into_iter().chain(p.s3.clone())).collect();
+        let mut all: Vec<_> =
+            plan.processes.iter().flat_map(|p| Some(p.grpc.clone()).into_iter().chain(p.s3.clone())).collect();
         let count = all.len();
         all.sort();
         all.dedup();
