@@ -138,7 +138,7 @@ impl Cluster {
                     _ => return Ok(items),
                 }
                 // Much of the range is deleted: look at more at a time.
-                limit = (limit * 2).max(100).min(MAX_RANGE);
+                limit = (limit * 2).clamp(100, MAX_RANGE);
             }
         })
     }

@@ -30,9 +30,9 @@ pub struct Range {
     pub limit: usize,
     /// Keys that hold it after the prefix are folded into one common prefix each; empty: no folding.
     ///
-    /// A group is folded only where it has a live key here. Its first live key is the witness, the rest of the group
-    /// is skipped, and its tombstones are left out. A group without a live key is not folded: its tombstones are
-    /// rows like others, for a newer tombstone here may hide a live key elsewhere.
+    /// A group's first live key is its witness, and what follows it is skipped. Tombstones before the witness, and all
+    /// those of a group without a live key here, are rows like others: a tombstone that is not settled may hide a live
+    /// key at another replica.
     pub delimiter: Bytes,
     /// Send [`Envelope::data`] too.
     pub with_data: bool,
@@ -59,8 +59,8 @@ pub struct RangeReply {
     pub epoch: Epoch,
     pub rows: Vec<RangeRow>,
     pub prefixes: Vec<RangePrefix>,
-    /// All up to and including this sort key was scanned; none: the whole range was. Where it is a prefix of
-    /// `prefixes`, all keys that begin with it were.
+    /// All up to and including this sort key was scanned; none: the whole range was. Where it begins with the last of
+    /// `prefixes`, all keys under that prefix were.
     pub scanned_to: Option<Bytes>,
     pub floor: Ballot,
     pub joined: Ballot,

@@ -92,8 +92,10 @@ pub(crate) fn judge(range: &Range, replies: Vec<RangeReply>, accept: &[ReplicaSe
 /// The first key that `reply` does not speak of; none: it speaks of all.
 fn end_of(reply: &RangeReply) -> Option<Bytes> {
     let scanned_to = reply.scanned_to.as_ref()?;
-    let folded = reply.prefixes.last().is_some_and(|last| last.prefix == *scanned_to);
-    if folded { after_prefix(scanned_to) } else { Some(after_key(scanned_to)) }
+    match reply.prefixes.last().filter(|last| scanned_to.starts_with(&last.prefix)) {
+        Some(folded) => after_prefix(&folded.prefix),
+        None => Some(after_key(scanned_to)),
+    }
 }
 
 fn collect(range: &Range, at: usize, reply: RangeReply, shown: &mut Vec<Shown>) {
@@ -147,7 +149,10 @@ fn judge_key(same: Vec<Shown>, sources: &[Source], accept: &[ReplicaSet]) -> Nam
 }
 
 /// A prefix is there where a majority shows the same live key under the same ballot.
-fn judge_group(same: Vec<Shown>, sources: &[Source], accept: &[ReplicaSet]) -> Name {
+fn judge_group(mut same: Vec<Shown>, sources: &[Source], accept: &[ReplicaSet]) -> Name {
+    // Tombstones before a replica's own witness hide nothing: the witness is what it has to say.
+    let witnessed: Vec<usize> = same.iter().filter(|shown| shown.witness.is_some()).map(|shown| shown.reply).collect();
+    same.retain(|shown| shown.witness.is_some() || !witnessed.contains(&shown.reply));
     let is_like_first = |shown: &Shown| {
         shown.witness.is_some() && shown.witness == same[0].witness && shown.row.accepted == same[0].row.accepted
     };

@@ -155,7 +155,7 @@ struct Step {
     patience_ms: u64,
 }
 
-const KEYS: [&str; 6] = ["a", "a/1", "a/2", "b/", "b/x/y", "c"];
+const KEYS: [&str; 6] = ["a", "a/1", "a/2", "b/x/y", "c/1", "d/1"];
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let loss = prop::sample::select(vec![0_u32, 200, 500]);
@@ -166,7 +166,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever half-done writes left behind: acknowledged writes are listed, deleted keys are not, and reads that
     /// follow, of other replicas, take nothing back that the listing said.

@@ -138,8 +138,6 @@ impl State {
             }
             match group(range, &key.sort_key) {
                 Some(prefix) if row.value.is_some() => {
-                    // The group is folded here: its tombstones were for nothing.
-                    reply.rows.retain(|row| !row.sort_key.starts_with(&prefix));
                     folded = Some(prefix.clone());
                     reply.prefixes.push(RangePrefix { prefix, witness_key: key.sort_key.clone(), witness: row });
                 }
