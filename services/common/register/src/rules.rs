@@ -25,10 +25,25 @@ macro_rules! dropped {
 }
 pub(crate) use dropped;
 
-/// A rule that a test can drop; each names the rule and, where there is one, the counterexample of REGISTER §13.
+/// Declares the rules that can be dropped, and the list of them.
 #[cfg(feature = "mutations")]
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Mutation {
+macro_rules! mutations {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A rule that a test can drop; each names the rule and, where there is one, the counterexample of REGISTER §13.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Mutation {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Mutation {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+#[cfg(feature = "mutations")]
+mutations! {
     /// A1: a request of an older epoch is judged (X16).
     NoFence,
     /// A2: a ballot from the future is taken, and burns the key.

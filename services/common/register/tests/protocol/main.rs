@@ -1,10 +1,16 @@
-//! The crate's own code under two checkers.
+//! The crate's own code under two checkers: replicas, coordinators, messages between them, and every fault of REGISTER §14.
 //!
-//! `cargo test --release -p cairn-register` runs everything within about a minute.
+//! - `cargo test --release -p cairn-register` runs all of it within a minute or so.
+//! - `CAIRN_FULL=1` explores and walks about a hundred times as far; `WALKS=n` sets the walks of each family.
+//! - `SEED=n FAMILY=Layout` walks that one way again; a failure prints both, and its story step by step.
+//! - `cargo test --release -p cairn-register --test protocol find_seeds -- --ignored --nocapture` looks for walks that
+//!   meet what each dropped rule breaks (`ONLY=LineageLost,…`, `LIMIT=n`), after a change that made the seeds of
+//!   `mutations.rs` stale. Stale seeds cost time, not the test.
 
 mod drive;
 mod explore;
 mod history;
+mod mutations;
 mod op;
 mod play;
 mod programs;
@@ -14,52 +20,67 @@ mod story;
 mod walk;
 mod world;
 
-use programs::Family;
+use std::fmt::Write as _;
+
+use cairn_register::Mutation;
+
+use crate::explore::explore;
+use crate::mutations::{Explored, Walked, caught_by};
+use crate::play::Play;
+use crate::programs::Family;
+use crate::schedules::{SCHEDULES, Schedule};
+use crate::world::{Setup, World};
 
 fn env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+/// The bound of a check: `CAIRN_FULL` goes further.
+fn bound(usual: u64, full: u64) -> u64 {
+    if std::env::var_os("CAIRN_FULL").is_some() { full } else { usual }
+}
+
+fn families() -> Vec<Family> {
+    let wanted = std::env::var("FAMILY").ok();
+    let is_wanted = |family: &Family| wanted.as_ref().is_none_or(|wanted| *wanted == format!("{family:?}"));
+    Family::ALL.into_iter().filter(is_wanted).collect()
+}
+
 #[test]
 fn random_walks_are_linearizable() {
-    let walks = env("WALKS").unwrap_or(2_000);
-    for family in Family::ALL {
-        let started = std::time::Instant::now();
-        let mut steps = 0;
-        let mut statuses = std::collections::BTreeMap::<String, usize>::new();
-        for seed in 1..=walks {
+    let walks = env("WALKS").unwrap_or_else(|| bound(1_500, 200_000));
+    let seeds = env("SEED").map_or(1..=walks, |seed| seed..=seed);
+    for family in families() {
+        let mut answered = 0;
+        for seed in seeds.clone() {
             let setup = family.setup(seed);
             let walk = walk::walk(&setup, seed);
-            steps += walk.steps.len();
-            for op in &walk.world.ops {
-                *statuses.entry(format!("{:?}", op.status).chars().take(18).collect()).or_default() += 1;
-            }
-            assert!(
-                !walk.world.bad,
-                "family {family:?}, seed {seed}:\n{}",
-                story::tell(&setup, world::World::new(&setup), &walk.steps)
-            );
+            answered += walk.world.answered().count_ones();
+            let story = || story::tell(&setup, World::new(&setup), &walk.steps);
+            assert!(!walk.world.bad, "SEED={seed} FAMILY={family:?}:\n{}", story());
         }
-        println!("{family:?}: {walks} walks, {steps} steps in {:?} {statuses:?}", started.elapsed());
+        println!("{family:?}: {} walks, {answered} operations answered", seeds.end() - seeds.start() + 1);
     }
+}
+
+/// Plays a schedule up to its crucial step, and checks that nothing went wrong before.
+fn played(schedule: &Schedule, mutation: Option<Mutation>) -> Play {
+    let mut play = Play::new((schedule.setup)().without(mutation));
+    (schedule.before)(&mut play);
+    assert!(!play.world.bad, "{:?} with {mutation:?}: broken before its crucial step", schedule.mutation);
+    play
 }
 
 #[test]
 fn schedules_break_only_without_their_rule() {
     let mut wrong = String::new();
-    for schedule in schedules::SCHEDULES {
+    for schedule in SCHEDULES {
         for mutation in [None, Some(schedule.mutation)] {
-            let mut play = play::Play::new((schedule.setup)().without(mutation));
-            (schedule.before)(&mut play);
-            let early = play.world.bad;
+            let mut play = played(schedule, mutation);
             (schedule.then)(&mut play);
-            if early || play.world.bad != mutation.is_some() {
-                let start = world::World::new(&play.setup);
-                wrong += &format!(
-                    "{:?} with {mutation:?}: {}",
-                    schedule.mutation,
-                    story::tell(&play.setup, start, &play.steps)
-                );
+            if (schedule.broken)(&play) != mutation.is_some() {
+                let story = story::tell(&play.setup, World::new(&play.setup), &play.steps);
+                writeln!(wrong, "{:?} with {mutation:?}:\n{story}", schedule.mutation).unwrap();
             }
         }
     }
@@ -67,155 +88,93 @@ fn schedules_break_only_without_their_rule() {
 }
 
 #[test]
-fn scan() {
-    use cairn_register::Mutation as M;
-    let all = [
-        M::NoFence,
-        M::NoFutureGuard,
-        M::PromiseBelowPromise,
-        M::DuplicateRefused,
-        M::AcceptBelowPromise,
-        M::AbsorbBelowPromise,
-        M::WriteBackBelowPromise,
-        M::WriteBackCountsNewer,
-        M::OldEpochStored,
-        M::PromiseNotSynced,
-        M::AcceptNotSynced,
-        M::LearnBelowFloor,
-        M::RedeliverBelowPromise,
-        M::DropWithoutFloor,
-        M::DropUnchecked,
-        M::CollectAtMajority,
-        M::FloorIsNothing,
-        M::JoinedIsNothing,
-        M::GateIgnored,
-        M::GateNotRead,
-        M::GoneAfterSend,
-        M::HalfIsQuorum,
-        M::RepliesCounted,
-        M::WriteWithoutQuery,
-        M::RetryHigher,
-        M::ReapplyOverNewer,
-        M::FloorIsOverwrite,
-        M::OverwrittenUnsettled,
-        M::LineageIgnored,
-        M::NewerChainJudged,
-        M::TrimmedIgnored,
-        M::RefusedUnsettled,
-        M::NoRowTrusted,
-        M::AgreeByValue,
-        M::AgreeInOneLayout,
-        M::ReadUnsettled,
-        M::OldEpochWrittenBack,
-        M::LineageLost,
-        M::PrepareOneLayout,
-        M::CompleteWithoutBase,
-        M::CompleteFloorIgnored,
-        M::CompleteTrimmedIgnored,
-    ];
-    let walks = env("SCAN").unwrap_or(0);
+fn small_programs_hold_under_stateright() {
+    let steps = usize::try_from(bound(60_000, 20_000_000)).unwrap();
+    for (name, setup) in programs::small() {
+        let found = explore(&setup, World::new(&setup), steps, bound(10, 900));
+        println!("{name}: {} states{}", found.states, if found.complete { ", all there are" } else { "" });
+        assert!(found.violation.is_none(), "{name}:\n{}", found.violation.unwrap());
+        assert!(found.answered || !found.complete, "{name}: not every operation can be answered");
+    }
+}
+
+#[test]
+fn what_follows_the_schedules_holds_under_stateright() {
+    let steps = usize::try_from(bound(6_000, 4_000_000)).unwrap();
+    for schedule in SCHEDULES {
+        let play = played(schedule, None);
+        let found = explore(&play.setup, play.world.clone(), steps, bound(5, 300));
+        assert!(found.violation.is_none(), "after {:?}:\n{}", schedule.mutation, found.violation.unwrap());
+    }
+}
+
+/// A walk that meets what `setup`, a rule dropped, allows; from `seed` on, at most `limit` of them.
+fn hunt(setup: impl Fn(u64) -> Setup, seed: u64, limit: u64) -> Option<u64> {
+    (seed..seed + limit).find(|seed| walk::walk(&setup(*seed), *seed).world.bad)
+}
+
+#[test]
+fn walks_catch_dropped_rules() {
+    for mutation in Mutation::ALL.iter().copied() {
+        let found = match caught_by(mutation).0 {
+            Walked::Family(family, seed) => hunt(|seed| family.setup(seed).without(Some(mutation)), seed, 300_000),
+            Walked::Directed(seed) => hunt(|_| programs::directed(mutation).unwrap(), seed, 1_000_000),
+            Walked::Never => continue,
+        };
+        assert!(found.is_some(), "{mutation:?} is not caught by walks");
+        println!("{mutation:?}: seed {}", found.unwrap());
+    }
+}
+
+#[test]
+fn stateright_catches_dropped_rules() {
+    for mutation in Mutation::ALL.iter().copied() {
+        let (setup, from) = match caught_by(mutation).1 {
+            Explored::FromTheStart => {
+                let setup = programs::directed(mutation).unwrap();
+                let setup = Setup { patience: false, lost_replies: false, stops: false, symmetric: true, ..setup };
+                (setup.clone(), World::new(&setup))
+            }
+            Explored::AfterItsSchedule => {
+                let schedule = SCHEDULES.iter().find(|schedule| schedule.mutation == mutation).unwrap();
+                let play = played(schedule, Some(mutation));
+                (Setup { lost_replies: false, ..play.setup }, play.world)
+            }
+            Explored::Never => continue,
+        };
+        let started = std::time::Instant::now();
+        let found = explore(&setup, from, 400_000, 120);
+        println!("{mutation:?}: {} states, {:?}", found.states, started.elapsed());
+        assert!(found.violation.is_some(), "{mutation:?} is not caught by stateright");
+    }
+}
+
+#[test]
+fn every_rule_has_a_check_that_fails_without_it() {
+    for mutation in Mutation::ALL.iter().copied() {
+        let (walked, explored) = caught_by(mutation);
+        let is_played = SCHEDULES.iter().any(|schedule| schedule.mutation == mutation);
+        let is_caught = !matches!(walked, Walked::Never) || !matches!(explored, Explored::Never) || is_played;
+        assert!(is_caught, "nothing catches {mutation:?}");
+    }
+}
+
+#[test]
+#[ignore = "looks for seeds; checks nothing"]
+fn find_seeds() {
     let only = std::env::var("ONLY").ok();
-    for mutation in all {
-        if only.as_ref().is_some_and(|only| !only.split(',').any(|name| name == format!("{mutation:?}"))) {
+    let limit = env("LIMIT").unwrap_or(20_000);
+    for mutation in Mutation::ALL.iter().copied() {
+        let name = format!("{mutation:?}");
+        if only.as_ref().is_some_and(|only| !only.split(',').any(|wanted| wanted == name)) {
             continue;
         }
-        let mut found = Vec::new();
-        if let Some(mut setup) = programs::directed(mutation) {
-            setup.patience = true;
-            setup.stops = true;
-            setup.lost_replies = true;
-            let from = std::time::Instant::now();
-            let hit = (1..=walks * 10).find(|seed| walk::walk(&setup, *seed).world.bad);
-            println!("{mutation:?} directed: {hit:?} {:?}", from.elapsed());
-        }
-        let walks = env("FAM").unwrap_or(walks);
-        for family in Family::ALL {
-            for seed in 1..=walks {
-                let setup = family.setup(seed).without(Some(mutation));
-                if walk::walk(&setup, seed).world.bad {
-                    found.push((family, seed));
-                    break;
-                }
-            }
-        }
-        if walks > 0 {
-            println!("{mutation:?}: {found:?}");
-        }
-    }
-}
-
-#[test]
-fn bfs() {
-    use cairn_register::Mutation as M;
-    let Some(states) = env("BFS") else { return };
-    for mutation in [
-        M::AbsorbBelowPromise,
-        M::PromiseBelowPromise,
-        M::AcceptBelowPromise,
-        M::WriteBackBelowPromise,
-        M::WriteBackCountsNewer,
-        M::PromiseNotSynced,
-        M::AcceptNotSynced,
-        M::LearnBelowFloor,
-        M::RedeliverBelowPromise,
-        M::DropWithoutFloor,
-        M::DropUnchecked,
-        M::CollectAtMajority,
-        M::FloorIsNothing,
-        M::GateIgnored,
-        M::GateNotRead,
-        M::GoneAfterSend,
-        M::HalfIsQuorum,
-        M::RepliesCounted,
-        M::WriteWithoutQuery,
-        M::RetryHigher,
-        M::ReapplyOverNewer,
-        M::FloorIsOverwrite,
-        M::OverwrittenUnsettled,
-        M::LineageIgnored,
-        M::NewerChainJudged,
-        M::RefusedUnsettled,
-        M::NoRowTrusted,
-        M::AgreeByValue,
-        M::ReadUnsettled,
-        M::LineageLost,
-        M::CompleteWithoutBase,
-        M::CompleteFloorIgnored,
-    ] {
-        let mut setup = programs::directed(mutation).unwrap();
-        setup.symmetric = true;
-        let from = std::time::Instant::now();
-        let it = explore::explore(&setup, world::World::new(&setup), states as usize, 60);
-        println!(
-            "{mutation:?}: {} states complete {} answered {} in {:?} {:?}",
-            it.states,
-            it.complete,
-            it.answered,
-            from.elapsed(),
-            it.violation.as_ref().map(|x| x.lines().count())
-        );
-    }
-}
-
-#[test]
-fn after() {
-    let Some(states) = env("AFTER") else { return };
-    for schedule in schedules::SCHEDULES {
-        for mutation in [Some(schedule.mutation), None] {
-            let mut play = play::Play::new((schedule.setup)().without(mutation));
-            (schedule.before)(&mut play);
-            let setup = world::Setup { lost_replies: false, ..play.setup.clone() };
-            let from = std::time::Instant::now();
-            let it = explore::explore(&setup, play.world, states as usize, 60);
-            println!(
-                "{:?} {}: {} states complete {} in {:?} {:?}",
-                schedule.mutation,
-                mutation.is_some(),
-                it.states,
-                it.complete,
-                from.elapsed(),
-                it.violation.as_ref().map(|x| x.lines().count())
-            );
-        }
+        let directed = programs::directed(mutation).and_then(|setup| hunt(|_| setup.clone(), 1, limit));
+        let family = |family: Family| {
+            let found = hunt(|seed| family.setup(seed).without(Some(mutation)), 1, limit / 4);
+            found.map(|seed| (family, seed))
+        };
+        let found: Vec<_> = families().into_iter().filter_map(family).collect();
+        println!("{name}: directed {directed:?}, {found:?}");
     }
 }

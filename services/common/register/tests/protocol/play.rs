@@ -61,10 +61,28 @@ impl Play {
         }
     }
 
+    /// The open request of `op` reaches these stores; the replies are lost, and duplicates stay in flight.
+    pub(crate) fn twice(&mut self, op: u8, stores: &[u8]) {
+        for store in stores {
+            let found = self.find(*store, |packet| packet.op == op && self.world.is_awaited(packet));
+            if let Some(packet) = found {
+                self.step(Step::Deliver { packet, store: *store, lost: true, keep: true });
+            }
+        }
+    }
+
     /// `op` loses patience, and goes on at once.
     pub(crate) fn again(&mut self, op: u8) {
         self.step(Step::Patience { op, aside: false });
         self.step(Step::GoOn { op, aside: false });
+    }
+
+    /// `op` loses patience, prepares, and prepares once more where its first ballot was too low.
+    pub(crate) fn prepare(&mut self, op: u8, stores: &[u8]) {
+        self.again(op);
+        self.hear(op, stores);
+        self.step(Step::GoOn { op, aside: false });
+        self.hear(op, stores);
     }
 
     /// Everything of `op` reaches these stores until it is over; then what it told them does, too.

@@ -6,7 +6,7 @@ use rand::{Rng as _, SeedableRng as _};
 use cairn_register::Mutation;
 
 use crate::op::{Kind, Spec};
-use crate::world::Setup;
+use crate::world::{HASTY_MS, Setup};
 
 /// 7 to 11 operations of 3 or 4 clients, their values unique.
 fn random(chance: &mut StdRng, deletes: bool) -> Vec<Spec> {
@@ -35,6 +35,8 @@ pub(crate) enum Family {
     Collected,
     /// Five replicas.
     Five,
+    /// A replica and some coordinators whose clocks are two minutes ahead.
+    Hasty,
     /// A bucket is deleted.
     Bucket,
     /// Uploads are completed, one by two coordinators.
@@ -48,10 +50,11 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Plain,
         Self::Collected,
         Self::Five,
+        Self::Hasty,
         Self::Bucket,
         Self::Uploads,
         Self::Conditional,
@@ -61,13 +64,14 @@ impl Family {
 
     pub(crate) fn setup(self, seed: u64) -> Setup {
         let mut chance = StdRng::seed_from_u64(seed ^ 0x5EED);
-        let deletes = !matches!(self, Self::Plain | Self::Five | Self::Layout);
+        let deletes = !matches!(self, Self::Plain | Self::Five | Self::Hasty | Self::Layout);
         let mut program = random(&mut chance, deletes);
         let mut setup = Setup::new(3, &[]);
         match self {
             Self::Plain => {}
             Self::Collected => add(&mut program, &mut chance, 3, 9, Kind::Collect),
             Self::Five => setup.replicas = 5,
+            Self::Hasty => setup.hasty = Some(0),
             Self::Bucket => {
                 program.truncate(6);
                 for client in 0..chance.random_range(1..3) {
@@ -105,7 +109,7 @@ impl Family {
             }
         }
         setup.program = program;
-        setup.clocks = if self == Self::Collected { vec![0, 1, 2] } else { vec![0, 1, 2, 3] };
+        setup.clocks = if self == Self::Hasty { vec![0, 1, 2, HASTY_MS] } else { vec![0, 1, 2, 3] };
         setup.tries = chance.random_range(3..7);
         setup.patience = true;
         setup.stops = true;
@@ -127,6 +131,30 @@ fn add(program: &mut Vec<Spec>, chance: &mut StdRng, count: usize, client: u8, k
         let at = chance.random_range(0..=program.len());
         program.insert(at, Spec { client, kind });
     }
+}
+
+/// Programs small enough to be explored far, with all rules.
+pub(crate) fn small() -> Vec<(&'static str, Setup)> {
+    use Kind::{Collect, Complete, Delete, DropBucket, Read, Write};
+    let setup = |program: &[(u8, Kind)]| Setup { symmetric: true, tries: 2, ..Setup::new(3, program) };
+    let lossy = |program: &[(u8, Kind)]| Setup { lost_replies: true, patience: true, ..setup(program) };
+    vec![
+        ("write, write", Setup { clocks: vec![0, 1], ..lossy(&[(0, Write(1)), (1, Write(2))]) }),
+        ("write, read", lossy(&[(0, Write(1)), (1, Read)])),
+        ("write, read, read", setup(&[(0, Write(1)), (1, Read), (1, Read)])),
+        ("write, write, read", setup(&[(0, Write(1)), (1, Write(2)), (2, Read)])),
+        ("write, create", Setup { clocks: vec![0, 1], ..setup(&[(0, Write(1)), (1, swap(None, 2))]) }),
+        ("create, create", Setup { tries: 3, ..setup(&[(0, swap(None, 1)), (1, swap(None, 2))]) }),
+        ("create, read, swap", setup(&[(0, swap(None, 1)), (1, Read), (1, swap(Some(1), 2))])),
+        (
+            "write, swap, hints, copies",
+            Setup { hints: true, copies: 1, ..setup(&[(0, Write(1)), (1, swap(Some(1), 2))]) },
+        ),
+        ("create, create, crash", Setup { crashes: 1, ..setup(&[(0, swap(None, 1)), (1, swap(None, 2))]) }),
+        ("write, delete, collect, read", setup(&[(0, Write(1)), (0, Delete), (9, Collect), (1, Read)])),
+        ("write, drop bucket", setup(&[(0, Write(1)), (1, DropBucket)])),
+        ("complete, complete", setup(&[(0, Complete { upload: 0, new: 1 }), (1, Complete { upload: 0, new: 1 })])),
+    ]
 }
 
 const fn swap(expected: Option<u8>, new: u8) -> Kind {
@@ -209,6 +237,7 @@ pub(crate) fn directed(mutation: Mutation) -> Option<Setup> {
     let mut setup = Setup::new(3, program).without(Some(mutation));
     setup.clocks = clocks.to_vec();
     setup.tries = 4;
+    (setup.patience, setup.lost_replies, setup.stops) = (true, true, true);
     match mutation {
         Mutation::PromiseNotSynced | Mutation::AcceptNotSynced => setup.crashes = 1,
         Mutation::RepliesCounted => setup.duplicates = 1,

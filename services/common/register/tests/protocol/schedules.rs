@@ -3,9 +3,10 @@
 use cairn_register::Mutation;
 
 use crate::op::Kind::{self, Collect, Complete, Delete, DropBucket, Read, Write};
+use crate::op::{Answer, KEY, Status};
 use crate::play::{Play, is_accept, is_learn, is_redeliver};
 use crate::step::Step;
-use crate::world::Setup;
+use crate::world::{HASTY_MS, Setup};
 
 /// A counterexample: what happens up to where only the rule matters, and the rest.
 pub(crate) struct Schedule {
@@ -13,6 +14,12 @@ pub(crate) struct Schedule {
     pub(crate) setup: fn() -> Setup,
     pub(crate) before: fn(&mut Play),
     pub(crate) then: fn(&mut Play),
+    pub(crate) broken: fn(&Play) -> bool,
+}
+
+/// Clients were told what cannot be.
+fn lied(play: &Play) -> bool {
+    play.world.bad
 }
 
 const ALL: &[u8] = &[0, 1, 2];
@@ -39,12 +46,13 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.hear(1, &[0, 1]);
             play.hear(1, &[0]);
             play.hear(0, &[0]);
+            play.hear(2, &[1, 2]);
         },
         then: |play| {
-            play.hear(2, &[1, 2]);
             play.begin(3, 0);
             play.finish(3, &[1, 2]);
         },
+        broken: lied,
     },
     // X11b: a settled row, copied before the delete, arrives after the drop.
     Schedule {
@@ -58,12 +66,13 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.finish(1, ALL);
             play.begin(2, 0);
             play.finish(2, ALL);
-        },
-        then: |play| {
             play.late(0, is_learn, &[2]);
             play.begin(3, 0);
+        },
+        then: |play| {
             play.finish(3, &[0, 2]);
         },
+        broken: lied,
     },
     // A promise given since the tombstone was confirmed goes with it.
     Schedule {
@@ -86,6 +95,7 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.begin(4, 0);
             play.finish(4, &[1, 2]);
         },
+        broken: lied,
     },
     // X13: a delete applied, collected, and the key created anew; the deleter still waits for acknowledgements.
     Schedule {
@@ -107,13 +117,14 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.finish(4, ALL);
             play.begin(5, 0);
             play.finish(5, ALL);
+            play.prepare(1, ALL);
         },
         then: |play| {
-            play.again(1);
             play.finish(1, ALL);
             play.begin(6, 0);
             play.finish(6, ALL);
         },
+        broken: lied,
     },
     // The same without the creation: the writer must not take the floor for somebody's overwrite.
     Schedule {
@@ -126,13 +137,14 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.hear(2, &[0, 1]);
             play.begin(1, 1);
             play.finish(1, ALL);
+            play.again(2);
         },
         then: |play| {
-            play.again(2);
             play.finish(2, &[0, 1]);
             play.begin(3, 0);
             play.finish(3, &[0, 1]);
         },
+        broken: lied,
     },
     // X12: a read asks r2 before the delete gets there, and r1 after the drop.
     Schedule {
@@ -152,6 +164,7 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.finish(2, ALL);
         },
         then: |play| play.finish(3, &[1]),
+        broken: lied,
     },
     // X7: one value under two ballots on two replicas; the third holds another between them.
     Schedule {
@@ -170,12 +183,13 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.begin(3, 0);
             play.finish(3, &[0, 2]);
             play.begin(4, 0);
-        },
-        then: |play| {
             play.hear(4, &[0, 1]);
             play.hear(4, &[0, 2]);
+        },
+        then: |play| {
             play.finish(4, &[0, 1]);
         },
+        broken: lied,
     },
     // X13b: a PUT helped, read, deleted, collected; the layout moves to two new nodes, and the PUT tries again there.
     Schedule {
@@ -217,12 +231,11 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.finish(6, &[3, 4]);
             play.again(0);
             play.hear(0, &[0]);
-        },
-        then: |play| {
             play.finish(0, &[3, 4]);
             play.begin(7, 0);
-            play.finish(7, &[3, 4]);
         },
+        then: |play| play.finish(7, &[3, 4]),
+        broken: lied,
     },
     // More conditional writes came upon the first one than the lineage remembers; it must not say that it failed.
     Schedule {
@@ -245,6 +258,7 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.again(0);
             play.finish(0, ALL);
         },
+        broken: lied,
     },
     // The same for a completion: a helper must not build on a row whose lineage may have lost the operation.
     Schedule {
@@ -265,15 +279,11 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
                 play.begin(op, 0);
                 play.finish(op, ALL);
             }
-            play.hear(1, &[0, 1]);
-            play.again(1);
-            play.hear(1, &[0, 1]);
-        },
-        then: |play| {
             play.finish(1, ALL);
             play.begin(23, 0);
-            play.finish(23, ALL);
         },
+        then: |play| play.finish(23, ALL),
+        broken: lied,
     },
     // X26: nobody has a row, but one had: the upload was completed, read, deleted and collected.
     Schedule {
@@ -299,14 +309,38 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
                 play.begin(op, 0);
                 play.finish(op, ALL);
             }
-            play.again(1);
-            play.hear(1, &[0]);
+            play.prepare(1, ALL);
         },
         then: |play| {
             play.finish(1, ALL);
             play.begin(6, 0);
             play.finish(6, ALL);
         },
+        broken: lied,
+    },
+    // Two creators; r1 promised the second one, and must not promise, or take, the first one after that.
+    Schedule {
+        mutation: Mutation::PromiseBelowPromise,
+        setup: || setup(&[(0, swap(None, 1)), (1, swap(None, 2))]),
+        before: |play| {
+            play.begin(1, 1);
+            play.hear(1, &[1, 2]);
+            play.begin(0, 0);
+        },
+        then: both_create,
+        broken: lied,
+    },
+    Schedule {
+        mutation: Mutation::AcceptBelowPromise,
+        setup: || setup(&[(0, swap(None, 1)), (1, swap(None, 2))]),
+        before: |play| {
+            play.begin(0, 0);
+            play.hear(0, &[0, 1]);
+            play.begin(1, 1);
+            play.hear(1, &[1, 2]);
+        },
+        then: both_create,
+        broken: lied,
     },
     // X15: a value becomes visible that a running CAS did not see.
     Schedule {
@@ -320,13 +354,14 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.hear(1, &[1, 2]);
             play.begin(2, 0);
             play.hear(2, &[0, 1]);
+            play.hear(2, &[1]);
         },
         then: |play| {
-            play.hear(2, &[1]);
             play.hear(1, &[1, 2]);
             play.begin(3, 0);
             play.finish(3, &[1, 2]);
         },
+        broken: lied,
     },
     // X5b: what chose the same base vouches for the value read.
     Schedule {
@@ -346,6 +381,7 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.hear(2, &[1]);
             play.hear(1, &[2]);
         },
+        broken: lied,
     },
     // X20: a promise is lost in a crash.
     Schedule {
@@ -362,6 +398,7 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.hear(0, &[0, 1]);
             play.hear(1, &[1, 2]);
         },
+        broken: lied,
     },
     // X15, by anti-entropy.
     Schedule {
@@ -374,15 +411,16 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.begin(1, 1);
             play.hear(1, &[1, 2]);
             play.step(Step::Copy { from: 0, to: 1 });
-        },
-        then: |play| {
             play.late(0, is_redeliver, &[1]);
             play.begin(2, 0);
             play.hear(2, &[0, 1]);
+        },
+        then: |play| {
             play.hear(1, &[1, 2]);
             play.begin(3, 0);
             play.finish(3, &[1, 2]);
         },
+        broken: lied,
     },
     // X11: dropped everywhere, then a delayed Accept of the old PUT arrives.
     Schedule {
@@ -401,6 +439,7 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.begin(3, 0);
             play.finish(3, &[0, 2]);
         },
+        broken: lied,
     },
     // X10: dropped at a majority; the third replica still has the object.
     Schedule {
@@ -421,6 +460,7 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.begin(3, 0);
             play.finish(3, &[0, 2]);
         },
+        broken: lied,
     },
     // A PUT that began before the bucket was closed arrives after it was sealed.
     Schedule {
@@ -433,6 +473,7 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.finish(1, ALL);
         },
         then: |play| play.finish(0, &[0, 1]),
+        broken: lied,
     },
     // X28: a PUT at r0 before the gate; r1 and r2 are listed, and the bucket sealed; the PUT finds its id.
     Schedule {
@@ -449,6 +490,7 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.again(0);
             play.finish(0, &[0, 1]);
         },
+        broken: lied,
     },
     // X29: a PUT is helped, read, deleted; the bucket is deleted; the PUT must not say that nothing happened.
     Schedule {
@@ -465,6 +507,7 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.again(0);
         },
         then: |play| play.finish(0, ALL),
+        broken: lied,
     },
     // X1: a write, read and overwritten, is sent again under a higher ballot.
     Schedule {
@@ -472,12 +515,14 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
         setup: || setup(&[(1, Write(2)), (0, Write(1)), (2, Read), (2, Read), (2, Read)]),
         before: overwritten,
         then: written_again,
+        broken: lied,
     },
     Schedule {
         mutation: Mutation::ReapplyOverNewer,
         setup: || setup(&[(1, Write(2)), (0, Write(1)), (2, Read), (2, Read), (2, Read)]),
         before: overwritten,
         then: written_again,
+        broken: lied,
     },
     // X8: a CAS, helped by a reader and overwritten, judges the new chain as if nothing had been sent.
     Schedule {
@@ -491,13 +536,14 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
                 play.begin(op, 0);
                 play.finish(op, ALL);
             }
-            play.again(0);
+            play.prepare(0, ALL);
         },
         then: |play| {
             play.finish(0, ALL);
             play.begin(3, 0);
             play.finish(3, ALL);
         },
+        broken: lied,
     },
     // X9: a refused CAS settled the row without its lineage; the writer says that it failed.
     Schedule {
@@ -516,6 +562,7 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.again(0);
             play.finish(0, ALL);
         },
+        broken: lied,
     },
     // X26: an upload completed, read and deleted is completed again by a helper that looks at the lineage only.
     Schedule {
@@ -540,13 +587,14 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
                 play.begin(op, 0);
                 play.finish(op, ALL);
             }
-            play.again(1);
+            play.prepare(1, ALL);
         },
         then: |play| {
             play.finish(1, ALL);
             play.begin(5, 0);
             play.finish(5, ALL);
         },
+        broken: lied,
     },
     // X16: a coordinator of the old epoch reads the old layout, while the new one takes writes.
     Schedule {
@@ -569,6 +617,7 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.step(Step::Invoke { op: 4, lag: 3, clock: 0 });
             play.finish(4, &[0, 1]);
         },
+        broken: lied,
     },
     // X18b: a row that a majority of the old layout alone holds is answered, and left behind.
     Schedule {
@@ -582,15 +631,67 @@ pub(crate) const SCHEDULES: &[Schedule] = &[
             play.late(0, is_accept, &[0, 1]);
             play.begin(3, 0);
             play.hear(3, &[0]);
-        },
-        then: |play| {
             play.hear(3, &[1]);
             read_new(play);
             play.begin(4, 0);
+        },
+        then: |play| {
             play.finish(4, &[3, 4]);
         },
+        broken: lied,
+    },
+    // A wrong clock at one replica and one coordinator must not use up the ballots of a key.
+    Schedule {
+        mutation: Mutation::NoFutureGuard,
+        setup: || {
+            let clocks = vec![0, HASTY_MS];
+            Setup { clocks, hasty: Some(0), ..setup(&[(0, Write(1)), (1, Write(2))]) }
+        },
+        before: |play| {
+            play.begin(0, 1);
+            play.finish(0, ALL);
+        },
+        then: |play| {
+            play.begin(1, 0);
+            play.finish(1, ALL);
+        },
+        broken: |play| play.status(1) != Status::Answered(Answer::Done),
+    },
+    // X3: the acknowledgement is lost, the duplicate refused; r2 is down.
+    Schedule {
+        mutation: Mutation::DuplicateRefused,
+        setup: || Setup { duplicates: 1, ..setup(&[(0, Write(1))]) },
+        before: |play| {
+            play.begin(0, 0);
+            play.hear(0, &[0, 1]);
+            play.twice(0, &[0]);
+        },
+        then: |play| play.hear(0, &[0, 1]),
+        broken: |play| play.status(0) != Status::Answered(Answer::Done),
+    },
+    // X18: an unsettled row is copied to a node of the new layout, which counts it.
+    Schedule {
+        mutation: Mutation::OldEpochStored,
+        setup: || Setup { copies: 1, ..moved(&[(0, Write(1))]) },
+        before: |play| {
+            play.begin(0, 0);
+            play.hear(0, &[0, 1]);
+            play.late(0, is_accept, &[2]);
+            play.step(Step::Announce);
+            play.step(Step::Adopt(2));
+        },
+        then: |play| {
+            play.step(Step::Copy { from: 2, to: 3 });
+            play.late(0, is_redeliver, &[3]);
+        },
+        broken: |play| !play.world.stores[3].seen.accepted(KEY).is_zero(),
     },
 ];
+
+fn both_create(play: &mut Play) {
+    play.finish(0, &[0, 1]);
+    play.finish(1, &[1, 2]);
+}
 
 fn overwritten(play: &mut Play) {
     play.begin(1, 0);
@@ -600,10 +701,11 @@ fn overwritten(play: &mut Play) {
         play.begin(op, 0);
         play.finish(op, ALL);
     }
+    play.again(1);
+    play.hear(1, ALL);
 }
 
 fn written_again(play: &mut Play) {
-    play.again(1);
     play.finish(1, ALL);
     play.begin(4, 0);
     play.finish(4, ALL);

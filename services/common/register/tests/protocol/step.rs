@@ -152,6 +152,7 @@ impl World {
                 }
                 if self.duplicates > 0 {
                     steps.push(step(false, true));
+                    steps.extend((awaited && setup.lost_replies).then(|| step(true, true)));
                 }
             }
         }
@@ -288,8 +289,8 @@ impl World {
             (Message::Query, _) => true,
             (Message::Commit { ballot }, _) => *ballot < self.stores[store].seen.accepted(packet.key),
             (Message::GcDrop { .. }, _) | (_, None) => false,
-            // A gate that refuses may open again.
-            (_, Some((verdict, changes))) => !changes && verdict != Verdict::Sealed,
+            // A gate that refuses may open again, and a clock goes on.
+            (_, Some((verdict, changes))) => !changes && !matches!(verdict, Verdict::Sealed | Verdict::ClockSkew),
         }
     }
 }

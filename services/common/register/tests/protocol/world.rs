@@ -42,6 +42,8 @@ pub(crate) struct Setup {
     pub(crate) reopens: u8,
     /// A layout change: the stores of the old and of the new one, as bits.
     pub(crate) change: Option<[u8; 2]>,
+    /// A store whose clock is two minutes ahead.
+    pub(crate) hasty: Option<usize>,
     /// Untouched replicas are alike: they are met in their order.
     pub(crate) symmetric: bool,
 }
@@ -66,6 +68,7 @@ impl Setup {
             bumps: 0,
             reopens: 0,
             change: None,
+            hasty: None,
             symmetric: false,
         }
     }
@@ -117,6 +120,9 @@ impl Setup {
         2 * (mask & layout).count_ones() > layout.count_ones()
     }
 }
+
+/// What a clock that is wrong shows; the others are within a few milliseconds of zero.
+pub(crate) const HASTY_MS: u64 = 120_000;
 
 pub(crate) fn epoch(announced: u8) -> Epoch {
     Epoch(1 + u32::from(announced))
@@ -296,7 +302,7 @@ impl World {
             Fence::Pass => {}
         }
         let store = &mut self.stores[at];
-        let now_ms = 0;
+        let now_ms = if setup.hasty == Some(at) { HASTY_MS } else { 0 };
         let (state, partition) = (store.seen.rows[key].as_ref(), store.seen.partition(key));
         let judgement = replica::judge_without(setup.mutation, state, &partition, now_ms, message);
         match judgement.change {
@@ -321,7 +327,8 @@ impl World {
             return None;
         }
         let (state, partition) = (disk.rows[packet.key].as_ref(), disk.partition(packet.key));
-        let judgement = replica::judge_without(setup.mutation, state, &partition, 0, message);
+        let now_ms = if setup.hasty == Some(at) { HASTY_MS } else { 0 };
+        let judgement = replica::judge_without(setup.mutation, state, &partition, now_ms, message);
         Some((judgement.reply.verdict, judgement.change.is_some()))
     }
 
