@@ -6,12 +6,12 @@
 mod plan;
 mod supervise;
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use cairn_daemon::Shutdown;
+use cairn_daemon::{Shutdown, make_directory};
 use clap::Args;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -67,7 +67,7 @@ pub(crate) async fn run(args: DevArgs, json: bool) -> Result<()> {
         Some(dir) => std::path::absolute(dir)?,
         None => locate::default_dev_dir()?,
     };
-    fs::create_dir_all(&data_dir).with_context(|| format!("creating {}", data_dir.display()))?;
+    make_directory(&data_dir).with_context(|| format!("creating {}", data_dir.display()))?;
     let _lock = lock(&data_dir)?;
     let mut dev = Dev::prepare(&args, data_dir)?;
     let shutdown = Shutdown::on_signals().context("cannot catch signals")?;

@@ -3,11 +3,11 @@
 //! - **F1** It exists only while what it describes serves: written beside and renamed, mode 0600 (it holds a secret
 //!   key), removed at start and at a clean stop. Tested by `ready_file_is_private_and_whole`.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use cairn_daemon::replace_file;
 use serde::{Deserialize, Serialize};
 
 /// What `cairn dev` writes when the cluster serves.
@@ -55,12 +55,7 @@ pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
 
 /// Writes a line of `text` to `path`: whole or not at all, readable by its owner alone.
 pub(crate) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    remove(&beside)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    writeln!(file, "{text}")?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
+    replace_file(path, format!("{text}\n").as_bytes(), 0o600)
 }
 
 /// Removes `path`; one that is not there is fine.

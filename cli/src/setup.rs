@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use cairn_daemon::{make_directory, replace_file};
 use cairn_rpc::ClusterSecret;
 use cairn_types::SystemEntropy;
 use serde::Serialize;
@@ -79,10 +80,10 @@ pub(crate) struct Place {
 impl Place {
     /// Writes the configuration file into the place's directory.
     pub(crate) fn write_config(&self) -> Result<PathBuf> {
-        fs::create_dir_all(&self.dir).with_context(|| format!("creating {}", self.dir.display()))?;
+        make_directory(&self.dir).with_context(|| format!("creating {}", self.dir.display()))?;
         let path = self.dir.join(CONFIG_FILE);
         let text = toml::to_string(&self.setup()).context("writing the configuration")?;
-        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        replace_file(&path, text.as_bytes(), 0o600).with_context(|| format!("writing {}", path.display()))?;
         Ok(path)
     }
 
@@ -136,7 +137,7 @@ pub(crate) fn keep_secret(secret_file: &Path, secret: &ClusterSecret) -> Result<
 
 fn create_parent(path: &Path) -> Result<()> {
     let parent = path.parent().context("a secret file lies in a directory")?;
-    fs::create_dir_all(parent).with_context(|| format!("creating {}", parent.display()))
+    make_directory(parent).with_context(|| format!("creating {}", parent.display()))
 }
 
 /// The token for `--join-file`: a file, or standard input for `-`.

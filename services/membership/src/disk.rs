@@ -12,7 +12,7 @@ mod format;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -110,7 +110,7 @@ impl Disk {
     /// It holds one already, or cannot be written.
     pub(crate) fn create(directory: &Path, store: StoreId, founding: bool) -> Result<Self, DiskError> {
         let failed = |source| DiskError::Io { path: directory.to_owned(), source };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+        cairn_daemon::make_directory(directory).map_err(failed)?;
         let lock = lock(directory)?;
         let path = directory.join(FILE);
         if path.try_exists().map_err(failed)? {

@@ -1,8 +1,8 @@
 //! Small files that are there whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// Replaces `path` by `bytes`: written beside it with `mode` from the first byte on, synced, renamed, and the directory
@@ -22,6 +22,24 @@ pub fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         return Err(error);
     }
     sync_directory(path)
+}
+
+/// Makes `path` and what is missing above it, with mode 0700, and syncs each directory's name: a power cut takes nothing
+/// away that was kept inside. Blocks on the disk.
+///
+/// # Errors
+/// A part of it cannot be made, or is not a directory.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        make_directory(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(()) | Err(_) => sync_directory(path),
+    }
 }
 
 /// Makes what happened to `path`'s name durable.
@@ -46,6 +64,17 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
     use super::*;
+
+    #[test]
+    fn directories_are_made_private_and_twice_is_fine() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/b/c");
+        make_directory(&path).unwrap();
+        make_directory(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        fs::write(path.join("file"), b"").unwrap();
+        assert!(make_directory(&path.join("file")).is_err());
+    }
 
     #[test]
     fn files_are_replaced_whole() {

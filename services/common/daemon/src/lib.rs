@@ -15,7 +15,7 @@ mod view_cache;
 pub mod watch;
 
 pub use config::{LogFormat, NodeConfig, Period, ProcessConfig, Size, SizeError, load_config};
-pub use files::replace_file;
+pub use files::{make_directory, replace_file};
 pub use host::{Host, Hosted};
 pub use machine::{Machine, MachineError};
 pub use node::{Node, empty_view};

@@ -3,16 +3,15 @@
 //! - **D1** A data directory that is empty, or holds another store, where a store is recorded, is never served
 //!   (`lost_and_exchanged_directories_are_refused`): a fresh database under an old name would break REGISTER D3.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use cairn_rpc::{ClusterSecret, SecretError};
 use cairn_types::{NodeName, StoreId};
 use serde::{Deserialize, Serialize};
 
-use crate::files::{replace_file, sync_directory};
+use crate::files::{make_directory, replace_file, sync_directory};
 
 const SECRET_FILE: &str = "secret";
 const VIEW_FILE: &str = "view";
@@ -83,11 +82,7 @@ impl Machine {
     /// The directory cannot be made.
     pub fn open(path: &Path, secret_file: Option<&Path>) -> Result<Self, MachineError> {
         let stores = path.join(STORES);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&stores)
-            .map_err(|source| MachineError::Directory { path: stores, source })?;
+        make_directory(&stores).map_err(|source| MachineError::Directory { path: stores, source })?;
         let secret_file = secret_file.map_or_else(|| path.join(SECRET_FILE), Path::to_owned);
         Ok(Self { path: path.to_owned(), secret_file })
     }
