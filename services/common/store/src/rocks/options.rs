@@ -109,9 +109,10 @@ impl Options {
     }
 }
 
-/// REGISTER D2. A torn last record is a write that was never acknowledged; a hole before it is damage.
+/// REGISTER D2. What a power cut leaves of writes that were never synced is any subset of their pages: the log is
+/// replayed up to the first record that is not whole, which nothing acknowledged can lie behind (docs/adr/0006).
 fn keep_promises(options: &mut rocksdb::Options) {
-    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_paranoid_checks(true);
     // K3: a batch is visible only after its sync.
