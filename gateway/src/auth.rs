@@ -3,7 +3,7 @@
 //! - **U1** A handler gets [`Granted`], which only [`authorize`] makes, which needs a [`Verified`] principal, which
 //!   only a checked signature makes.
 //! - **U2** What an operation may touch comes from `cairn_s3`'s table of operations and from nowhere else.
-//! - **U3** Nothing is refused because of a cached row. *Tested by `tests/access.rs`.*
+//! - **U3** Nothing is refused because of a cached row. *Tested by `tests/s3/access.rs`.*
 
 use std::sync::Arc;
 

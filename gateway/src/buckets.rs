@@ -2,7 +2,7 @@
 //!
 //! - **N1** A name belongs to the bucket whose id its row holds; who writes it first has it. The bucket's own row is
 //!   written before the name and deleted before it, so that a name never leads to a half-made bucket.
-//!   *Tested by `tests/buckets.rs`.*
+//!   *Tested by `tests/s3/buckets.rs`.*
 //! - **N2** A bucket's rows are deleted only after its gate is sealed, which is final and proves it empty.
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cairn_quorum::{Cluster, Op};
 use cairn_rpc::ClusterSecret;
 use cairn_s3::Addressing;
-use cairn_types::{Clock, Entropy, Epoch, OpId, RequestId, UploadId};
+use cairn_types::{Clock, Entropy, Epoch, HybridClock, OpId, RequestId, UploadId};
 use tokio_util::task::TaskTracker;
 
 use crate::body::digest::HashPool;
@@ -22,6 +22,8 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) addressing: Addressing,
+    /// Never repeats, so that uploads have an order.
+    pub(crate) upload_times: HybridClock,
     pub(crate) budget: Budget,
     /// Copies that read and store at the same time: few, for what they read ahead is not in `budget`.
     pub(crate) copies: Budget,
@@ -51,11 +53,10 @@ impl Core {
         OpId::random(self.entropy.as_ref())
     }
 
-    /// A new upload's id: 48 bits of time, so that uploads of one key list in the order they began, and 80 of chance.
+    /// A new upload's id: 64 bits of time, so that uploads of one key list in the order they began, and 64 of chance.
     pub(crate) fn upload_id(&self, now_ms: u64) -> UploadId {
         let mut id = UploadId::random(self.entropy.as_ref());
-        let [_, _, time @ ..] = now_ms.to_be_bytes();
-        id.0[..6].copy_from_slice(&time);
+        id.0[..8].copy_from_slice(&self.upload_times.tick(now_ms, 0).to_be_bytes());
         id
     }
 }

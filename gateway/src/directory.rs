@@ -3,7 +3,7 @@
 //! - **D1** `known_*` may be up to two seconds old and serves only to allow; `current_*` was read from a quorum after
 //!   the question (see [`crate::cache`]).
 //! - **D2** A bucket is there when its name's row and its own row are: whichever of the two a deletion removes first,
-//!   the bucket is gone. *Tested by `tests/buckets.rs`.*
+//!   the bucket is gone. *Tested by `tests/s3/buckets.rs`.*
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use cairn_quorum::Cluster;
 use cairn_rpc::ClusterSecret;
 use cairn_rpc::limits::MAX_MESSAGE_BYTES;
 use cairn_s3::Addressing;
-use cairn_types::{Clock, Entropy};
+use cairn_types::{Clock, Entropy, HybridClock};
 use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 use tonic::service::RoutesBuilder;
@@ -54,6 +54,7 @@ impl Gateway {
         let body_memory = usize::try_from(limits.body_memory.bytes()).unwrap_or(usize::MAX);
         let core = Core {
             addressing: Addressing::new(config.root_domain.clone()),
+            upload_times: HybridClock::new(),
             budget: Budget::new(body_memory, limits.operation_timeout.0),
             copies: Budget::of_units(COPIES, limits.operation_timeout.0),
             pool: HashPool::new(),
@@ -81,7 +82,11 @@ impl Gateway {
             return url.clone();
         }
         let scheme = if self.listener.is_tls() { "https" } else { "http" };
-        format!("{scheme}://{}", self.listener.local_addr())
+        let address = self.listener.local_addr();
+        if address.ip().is_unspecified() {
+            return format!("{scheme}://localhost:{}", address.port());
+        }
+        format!("{scheme}://{address}")
     }
 }
 

@@ -3,7 +3,7 @@
 //! - **H1** Nothing a client does or leaves undone keeps a connection for ever: headers, bodies and reading answers
 //!   all have time-outs. *Tested by `a_peer_that_stops_reading_is_given_up`, `a_trickled_body_times_out`.*
 //! - **H2** `100 Continue` is sent only when a handler reads the body, which it does after the request was
-//!   authorised. *Tested by `tests/listener.rs`.*
+//!   authorised. *Tested by `tests/s3/listener.rs`.*
 
 mod inbound;
 mod listener;

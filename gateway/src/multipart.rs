@@ -1,9 +1,9 @@
 //! Multipart uploads (DESIGN §5, REGISTER §12): one row an upload, one a part, and a head that is written once.
 //!
 //! - **U1** An upload id counts only together with its bucket and key: the row's key holds all three (SECURITY V24).
-//!   *Tested by `tests/multipart.rs`.*
+//!   *Tested by `tests/s3/multipart.rs`.*
 //! - **U2** Once an upload is completing, everybody who meets it finishes the same Complete; nothing applies twice.
-//!   *Tested by `tests/multipart.rs`.*
+//!   *Tested by `tests/s3/multipart.rs`.*
 
 pub(crate) mod abort;
 pub(crate) mod assemble;

@@ -1,7 +1,7 @@
 //! Objects: one file for each family of operations.
 //!
 //! - **O1** A PUT that fails, is cut or is refused leaves the object as it was: the head is the last thing written
-//!   (S3.md §1.6). *Tested by `tests/objects.rs`.*
+//!   (S3.md §1.6). *Tested by `tests/s3/objects.rs`.*
 //! - **O2** A 412 is answered from a settled row only (REGISTER C5).
 
 pub(crate) mod attributes;

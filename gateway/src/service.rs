@@ -1,9 +1,9 @@
 //! One request from its headers to its answer: parsed, authenticated, authorised, handled, logged.
 //!
 //! - **S1** Handlers are called from here only, after [`auth::authorize`]; what is answered without it (a preflight)
-//!   touches nothing. *Tested by `tests/access.rs`.*
+//!   touches nothing. *Tested by `tests/s3/access.rs`.*
 //! - **S2** An answer that leaves the client waiting to send, or with more to send than we will read, closes the
-//!   connection (S3.md §8.1). *Tested by `tests/listener.rs`.*
+//!   connection (S3.md §8.1). *Tested by `tests/s3/listener.rs`.*
 
 use std::net::SocketAddr;
 use std::sync::Arc;

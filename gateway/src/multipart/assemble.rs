@@ -93,7 +93,7 @@ fn too_small(part: &CompletedPart, size: u64) -> S3Error {
 /// The object's checksum as its parts come.
 enum Sum {
     None,
-    Composite(Composite),
+    Composite(Box<Composite>),
     Full(FullObject),
 }
 
@@ -101,7 +101,7 @@ impl Sum {
     fn new(declared: Option<(Algorithm, Kind)>) -> Self {
         match declared {
             None => Sum::None,
-            Some((algorithm, Kind::Composite)) => Sum::Composite(Composite::new(algorithm)),
+            Some((algorithm, Kind::Composite)) => Sum::Composite(Box::new(Composite::new(algorithm))),
             Some((algorithm, Kind::FullObject)) => FullObject::new(algorithm).map_or(Sum::None, Sum::Full),
         }
     }

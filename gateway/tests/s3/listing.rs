@@ -5,7 +5,8 @@ use crate::support::World;
 #[tokio::test]
 async fn listings_page_through_everything_in_order() {
     let world = World::new();
-    let client = world.gateway().await.client_with("photos").await;
+    let gateway = world.gateway().await;
+    let client = gateway.client_with("photos").await;
     let mut keys: Vec<String> = (0..60).map(|n| format!("{}/{}", ["a", "b", "b/c", "d"][n % 4], n)).collect();
     keys.push("d".to_owned());
     keys.push("é".to_owned());
@@ -47,7 +48,8 @@ async fn listings_page_through_everything_in_order() {
 #[tokio::test]
 async fn what_was_asked_is_echoed() {
     let world = World::new();
-    let client = world.gateway().await.client_with("photos").await;
+    let gateway = world.gateway().await;
+    let client = gateway.client_with("photos").await;
     client.put("/photos/a%20b", "meow").await.ok();
     let page = client.get("/photos?list-type=2&prefix=a&delimiter=%2F&start-after=A&encoding-type=url").await.ok();
     assert_eq!((page.element("Key"), page.element("StartAfter"), page.element("EncodingType")), ("a%20b", "A", "url"));

@@ -63,13 +63,7 @@ impl BlockReplica for MemoryBlock {
         Ok(existed)
     }
 
-    async fn get(
-        &self,
-        _: &CallContext,
-        hash: BlockHash,
-        offset: u32,
-        length: u32,
-    ) -> Result<BlockBody, CallError> {
+    async fn get(&self, _: &CallContext, hash: BlockHash, offset: u32, length: u32) -> Result<BlockBody, CallError> {
         self.switch.check()?;
         let blocks = self.blocks.lock();
         let (data, _) = blocks.get(&hash).ok_or_else(|| CallError::NotFound("no such block".to_owned()))?;

@@ -176,14 +176,10 @@ impl Completed {
 
 fn base_to_proto(base: Base) -> v1::UploadBase {
     match base {
-        Base::Head { root, op, since } => v1::UploadBase {
-            root: Some(ballot_to_proto(root)),
-            op: op.to_bytes(),
-            since: Some(ballot_to_proto(since)),
-        },
-        Base::Missing { floor } => {
-            v1::UploadBase { root: Some(ballot_to_proto(floor)), op: Bytes::new(), since: None }
+        Base::Head { root, op, since } => {
+            v1::UploadBase { root: Some(ballot_to_proto(root)), op: op.to_bytes(), since: Some(ballot_to_proto(since)) }
         }
+        Base::Missing { floor } => v1::UploadBase { root: Some(ballot_to_proto(floor)), op: Bytes::new(), since: None },
     }
 }
 
@@ -268,11 +264,11 @@ mod tests {
         })
     }
 
-    fn base() -> impl Strategy<Value = UploadBase> {
+    fn base() -> impl Strategy<Value = Base> {
         let ballot = any::<(u32, u64, u64)>().prop_map(|(epoch, time, proposer)| Ballot { epoch, time, proposer });
         (ballot.clone(), ballot, any::<Option<[u8; 16]>>()).prop_map(|(root, since, op)| match op {
-            Some(op) => UploadBase::Head { root, op: OpId(op), since },
-            None => UploadBase::Missing { floor: root },
+            Some(op) => Base::Head { root, op: OpId(op), since },
+            None => Base::Missing { floor: root },
         })
     }
 
