@@ -23,13 +23,15 @@ mod cas;
 mod collect;
 mod complete;
 mod engine;
+mod operation;
 mod read;
 mod write;
 
 pub use cas::{Applied, Cas, CasFailure, Change};
 pub use collect::{Collect, Collected};
 pub use complete::{Base, Complete, Completed};
-pub use engine::{Coordinator, Next, Operation, Seen};
+pub use engine::Coordinator;
+pub use operation::{Next, Operation, Seen};
 pub use read::{Found, Read};
 pub use write::{Blind, Write, Written};
 

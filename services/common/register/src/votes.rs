@@ -227,3 +227,131 @@ impl<V: Clone> Picture<V> {
         self.committed || is_quorum(active, &self.same) || own.is_some_and(|own| is_quorum(own, &self.same))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica::FUTURE_MS;
+    use crate::{Gate, Proposer, Usage, Verdict};
+
+    fn store(number: u8) -> StoreId {
+        StoreId([number; StoreId::LEN])
+    }
+
+    fn set(stores: &[u8]) -> ReplicaSet {
+        ReplicaSet::new(stores.iter().copied().map(store).collect())
+    }
+
+    fn at(time: u64) -> Ballot {
+        Ballot { epoch: 1, time, proposer: 1 }
+    }
+
+    /// `yes` and `no` of stores, in a row such as "1 2 !3".
+    fn check(sets: &[ReplicaSet], votes: &str, expected: Standing) {
+        let mut tally = Votes::new(Rules::default());
+        for vote in votes.split_whitespace() {
+            match vote.strip_prefix('!') {
+                Some(number) => tally.no(store(number.parse().unwrap())),
+                None => tally.yes(store(vote.parse().unwrap())),
+            }
+        }
+        assert_eq!(tally.standing(sets), expected, "{votes}");
+    }
+
+    #[test]
+    fn a_quorum_is_a_majority_of_stores_in_every_set() {
+        let one = [set(&[1, 2, 3])];
+        check(&one, "1 1 1", Standing::Waiting);
+        check(&one, "1 9", Standing::Waiting);
+        check(&one, "1 3", Standing::Reached);
+        check(&one, "!1 3", Standing::Waiting);
+        check(&one, "!1 !3", Standing::Impossible);
+        let two = [set(&[1, 2, 3]), set(&[3, 4, 5])];
+        check(&two, "1 2 3", Standing::Waiting);
+        check(&two, "2 3 4", Standing::Reached);
+        check(&two, "1 2 3 !4 !5", Standing::Impossible);
+        check(&[set(&[1])], "1", Standing::Reached);
+        check(&[set(&[1, 2, 3, 4, 5])], "1 2", Standing::Waiting);
+    }
+
+    #[test]
+    fn a_yes_outlives_the_refusal_of_a_duplicate() {
+        check(&[set(&[1, 2, 3])], "1 2 !1", Standing::Reached);
+        check(&[set(&[1, 2, 3])], "!1 1 2", Standing::Reached);
+    }
+
+    #[test]
+    fn all_means_all() {
+        let mut votes = Votes::of_all(Rules::default());
+        votes.yes(store(1));
+        votes.yes(store(2));
+        assert_eq!(votes.standing(&[set(&[1, 2, 3])]), Standing::Waiting);
+        votes.no(store(3));
+        assert_eq!(votes.standing(&[set(&[1, 2, 3])]), Standing::Impossible);
+    }
+
+    fn reply(promised: Ballot, accepted: Option<Ballot>, floor: Ballot) -> Reply<u8> {
+        let row = accepted.map(|accepted| Row { accepted, value: Some(1), ..Row::missing(Ballot::ZERO) });
+        Reply {
+            verdict: Verdict::Ack,
+            promised,
+            floor,
+            joined: Ballot::ZERO,
+            gate: Gate::Open,
+            row,
+            usage: Usage::default(),
+        }
+    }
+
+    fn poll(replies: &[(u8, Reply<u8>)]) -> Poll<u8> {
+        let mut poll = Poll::new(Rules::default());
+        let proposer = Proposer::new(1);
+        for (number, reply) in replies {
+            poll.reply(store(*number), reply.clone(), &Now { ms: 0, proposer: &proposer });
+        }
+        poll
+    }
+
+    #[test]
+    fn a_reply_from_the_future_counts_only_where_no_majority_is_left_without_it() {
+        let sets = [set(&[1, 2, 3])];
+        let future = at((FUTURE_MS + 1) << 16);
+        let none = reply(Ballot::ZERO, None, Ballot::ZERO);
+        let mut two = poll(&[(1, reply(future, None, Ballot::ZERO)), (2, none.clone())]);
+        assert_eq!(two.standing(&sets), Standing::Waiting);
+        two.refused(store(3));
+        assert_eq!(two.standing(&sets), Standing::Reached);
+        assert_eq!(two.picture(Rules::default()).seen, future);
+        let mut three = poll(&[(1, reply(future, None, Ballot::ZERO)), (2, none.clone()), (3, none)]);
+        assert_eq!(three.standing(&sets), Standing::Reached);
+        assert_eq!(three.picture(Rules::default()).seen, Ballot::ZERO);
+    }
+
+    #[test]
+    fn the_best_row_is_settled_by_exactly_its_ballot() {
+        let sets = [set(&[1, 2, 3])];
+        let settled = |replies: &[(u8, Reply<u8>)]| {
+            poll(replies).picture(Rules::default()).is_settled(Rules::default(), &sets, None)
+        };
+        let row = |time| reply(at(time), Some(at(time)), Ballot::ZERO);
+        assert!(settled(&[(1, row(5)), (2, row(5))]));
+        assert!(!settled(&[(1, row(5)), (2, row(4))]));
+        assert!(settled(&[(1, row(4)), (2, row(5)), (3, row(5))]));
+        let none = reply(Ballot::ZERO, None, Ballot::ZERO);
+        assert!(settled(&[(1, none.clone()), (2, none.clone())]), "nobody has anything");
+        assert!(!settled(&[(1, row(5)), (2, none)]));
+    }
+
+    #[test]
+    fn a_floor_above_the_best_row_casts_doubt_on_it() {
+        let forgot = |floor| reply(floor, None, floor);
+        let row = reply(at(5), Some(at(5)), Ballot::ZERO);
+        let doubtful =
+            |floor| poll(&[(1, row.clone()), (2, forgot(floor))]).picture(Rules::default()).in_doubt(Rules::default());
+        assert!(!doubtful(at(4)));
+        assert!(doubtful(at(5)));
+        let missing =
+            poll(&[(1, forgot(at(3))), (2, forgot(at(4)))]).picture(Rules::default()).current(Rules::default());
+        assert_eq!((missing.is_missing(), missing.root, missing.root_is_floor), (true, at(4), true));
+    }
+}

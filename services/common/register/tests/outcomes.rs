@@ -1,5 +1,7 @@
 //! What each coordinator says, and when: against replicas that are here, down or gated.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_placement::{Quorums, ReplicaSet};

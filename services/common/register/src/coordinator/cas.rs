@@ -3,7 +3,8 @@
 use cairn_placement::Quorums;
 use cairn_types::{Ballot, OpId};
 
-use super::engine::{Coordinator, Next, Operation, Seen};
+use super::engine::Coordinator;
+use super::operation::{Next, Operation, Seen};
 use super::{Failure, LATEST_MS};
 use crate::Proposal;
 use crate::rules::dropped;

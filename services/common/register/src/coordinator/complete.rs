@@ -6,7 +6,8 @@
 use cairn_placement::Quorums;
 use cairn_types::{Ballot, OpId};
 
-use super::engine::{Coordinator, Next, Operation, Seen};
+use super::engine::Coordinator;
+use super::operation::{Next, Operation, Seen};
 use super::{Failure, Found, LATEST_MS};
 use crate::rules::dropped;
 use crate::{Proposal, Row};

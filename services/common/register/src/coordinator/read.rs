@@ -4,7 +4,8 @@ use cairn_placement::Quorums;
 use cairn_types::Ballot;
 
 use super::Failure;
-use super::engine::{Coordinator, Next, Operation, Seen};
+use super::engine::Coordinator;
+use super::operation::{Next, Operation, Seen};
 use crate::rules::dropped;
 use crate::{Proposal, Row};
 
