@@ -38,6 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
 const BACKOFF_MAX: Duration = Duration::from_millis(250);
 
+/// What a send that goes on in the background counts for there, in KiB: a row with inline data, and what carries it.
+const SEND_KIB: u32 = 8;
+
 /// A coordinator of one kind of operation.
 pub(crate) type Machine<O> = Coordinator<Envelope, O, <O as Operation<Envelope>>::Outcome>;
 
@@ -126,7 +129,7 @@ impl<O: Operation<Envelope>> Drive<O> {
         }
         let Self { cluster, slots, writes, why, .. } = self;
         if !writes.is_empty() {
-            let weight = u32::try_from(writes.len()).unwrap_or(u32::MAX);
+            let weight = u32::try_from(writes.len()).unwrap_or(u32::MAX).saturating_mul(SEND_KIB);
             if cluster.tail().finish(weight, writes.for_each(|_| std::future::ready(()))).is_err() {
                 tracing::debug!("no room to finish a send in the background");
             }

@@ -16,7 +16,7 @@ use cairn_register::Gate;
 use cairn_types::{RowKey, Table};
 use futures_util::future::BoxFuture;
 
-use self::merge::{Judged, Name, after_key, after_prefix};
+use self::merge::{Judged, Name};
 use crate::cluster::Cluster;
 use crate::rows::settled;
 use crate::wire::MAX_RANGE;
@@ -227,19 +227,5 @@ impl Item {
             Item::Entry(entry) => &entry.sort_key,
             Item::Prefix(prefix) => prefix,
         }
-    }
-}
-
-impl Listing {
-    /// Where a listing goes on after `key`, exclusive.
-    #[must_use]
-    pub fn after(key: &[u8]) -> Bytes {
-        after_key(key)
-    }
-
-    /// Where a listing goes on after everything that begins with `prefix`; none: nothing can follow.
-    #[must_use]
-    pub fn after_prefix(prefix: &[u8]) -> Option<Bytes> {
-        after_prefix(prefix)
     }
 }

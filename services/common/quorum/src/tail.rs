@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-/// Memory that bodies still on their way may hold, in KiB; one register message counts as one.
+/// Memory that sends still on their way may hold, in KiB.
 const BUDGET_KIB: u32 = 64 * 1024;
 /// How long an answered operation's send may go on.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -168,7 +168,7 @@ fn judge_group(mut same: Vec<Shown>, sources: &[Source], accept: &[ReplicaSet]) 
 }
 
 /// The first key after `key`.
-pub(crate) fn after_key(key: &[u8]) -> Bytes {
+fn after_key(key: &[u8]) -> Bytes {
     let mut after = BytesMut::with_capacity(key.len() + 1);
     after.put_slice(key);
     after.put_u8(0);
@@ -176,7 +176,7 @@ pub(crate) fn after_key(key: &[u8]) -> Bytes {
 }
 
 /// The first key after all that begin with `prefix`; none where nothing can follow.
-pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Bytes> {
+fn after_prefix(prefix: &[u8]) -> Option<Bytes> {
     let last = prefix.iter().rposition(|byte| *byte != 0xff)?;
     let mut after = prefix[..=last].to_vec();
     after[last] += 1;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cairn_model::Envelope;
-use cairn_quorum::{Cluster, Op, OpError, UpdateError};
+use cairn_quorum::{Base, Cluster, Completed, Op, OpError, UpdateError};
+use cairn_types::OpId;
 use tokio::time::Instant;
 
 use crate::support::network::Mode;
@@ -257,4 +258,68 @@ async fn before_the_first_layout_nothing_is_ready() {
     let cluster = world.gateway();
     assert!(matches!(cluster.read(&world.op(), key("a")).await, Err(OpError::NotReady)));
     assert!(matches!(cluster.begin_write(&world.op(), key("a")).await, Err(OpError::NotReady)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_replica_is_a_cluster() {
+    let world = World::with_nodes(16, 1);
+    let cluster = world.process(Some(0));
+    all_operations_within(&world, &cluster, Duration::from_millis(100)).await;
+    world.network.set(world.table_store(0), Mode::Down);
+    assert!(matches!(cluster.read(&world.op(), key("a")).await, Err(OpError::NoQuorum(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_learns_the_usage_before_it_is_committed() {
+    let world = World::new(17);
+    let cluster = world.gateway();
+    put(&world, &cluster, "a", "1").await;
+    put(&world, &cluster, "b", "2").await;
+    let mut pending = cluster.begin_write(&world.op(), key("c")).await.unwrap();
+    assert_eq!(pending.usage().await.unwrap().objects, 2);
+    pending.commit(id(&cluster), Some(value("3"))).await.unwrap();
+    assert_eq!(get(&world, &cluster, "c").await.as_deref(), Some("3"));
+}
+
+/// Completes an upload over the head "old", or over none.
+async fn complete(world: &World, cluster: &Cluster, upload: OpId, base: Base) -> Completed<Envelope> {
+    cluster.complete_head(&world.op(), key("a"), upload, base, value("whole"), false).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_is_completed_once() {
+    for existing in [false, true] {
+        let world = World::new(18);
+        let (one, two) = (world.gateway(), world.gateway());
+        if existing {
+            put(&world, &one, "a", "old").await;
+        }
+        let base = Base::of(&one.read_row(&world.op(), key("a")).await.unwrap());
+        let upload = id(&one);
+        assert!(matches!(complete(&world, &one, upload, base).await, Completed::Applied { .. }));
+        assert_eq!(get(&world, &two, "a").await.as_deref(), Some("whole"));
+        // Somebody who goes on with the same upload finds it done.
+        assert!(matches!(complete(&world, &two, upload, base).await, Completed::Applied { .. }));
+        // Overwritten since: still done, and not done again.
+        delete(&world, &two, "a").await;
+        let again = one.complete_head(&world.op(), key("a"), upload, base, value("whole"), false).await;
+        assert!(!matches!(again, Ok(Completed::Applied { .. })), "{again:?}");
+        assert_eq!(get(&world, &two, "a").await, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_whose_base_moved_on_says_so() {
+    let world = World::new(19);
+    let cluster = world.gateway();
+    put(&world, &cluster, "a", "old").await;
+    let base = Base::of(&cluster.read_row(&world.op(), key("a")).await.unwrap());
+    let change = |_: Option<&Envelope>| Ok::<_, ()>(Some(value("changed")));
+    cluster.update(&world.op(), key("a"), id(&cluster), change).await.unwrap();
+    let upload = id(&cluster);
+    let Completed::Moved { onto } = complete(&world, &cluster, upload, base).await else {
+        panic!("built on another base")
+    };
+    assert!(matches!(complete(&world, &cluster, upload, base.moved_to(&onto)).await, Completed::Applied { .. }));
+    assert_eq!(get(&world, &cluster, "a").await.as_deref(), Some("whole"));
 }

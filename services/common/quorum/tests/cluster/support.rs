@@ -84,11 +84,12 @@ impl World {
         Self::with_nodes(seed, 3)
     }
 
-    /// `nodes` tables and block stores; the layout is on the first three.
+    /// `nodes` tables and block stores; the layout is on the first three, or on all there are.
     pub(crate) fn with_nodes(seed: u64, nodes: u8) -> Self {
+        let placed: Vec<u8> = (0..nodes.min(3)).collect();
         let clock: Arc<dyn Clock> = Arc::new(RuntimeClock(Instant::now()));
         let network = Arc::new(Network::new(seed));
-        let view = views::view(nodes, 1, &[&[0, 1, 2]]);
+        let view = views::view(nodes, 1, &[&placed]);
         let table = |index| Arc::new(MemoryTable::new(index, network.clone(), clock.clone(), view.clone()));
         let block = |index| Arc::new(MemoryBlock::new(index, network.clone()));
         Self {

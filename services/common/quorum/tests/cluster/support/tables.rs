@@ -104,7 +104,12 @@ impl State {
             }
             None => {}
         }
-        judgement.reply
+        let live = self.rows.values().filter_map(|state| state.row.as_ref()?.value.as_ref());
+        let usage = live.fold(Usage::default(), |usage, value| Usage {
+            objects: usage.objects + u64::from(value.objects),
+            bytes: usage.bytes + value.bytes,
+        });
+        Reply { usage, ..judgement.reply }
     }
 
     /// The contract of [`Range`].
