@@ -55,6 +55,10 @@ impl Core {
                     self.step_upload(&op, upload, |state| on_base(state, &completing, |_| UploadState::Open));
                 return Ok(if reopened.await? { Finished::Reopened(failure) } else { Finished::Changed });
             }
+            if found.row.as_ref().is_none_or(|row| (row.root, row.op) != (onto.root, onto.op)) {
+                // What was met is gone or overwritten: the condition was not judged of it, so the base stays.
+                continue;
+            }
             let base = completing.base.moved_to(&onto);
             let moved = self.step_upload(&op, upload, |state| on_base(state, &completing, |now| moved(now, base)));
             if !moved.await? {
