@@ -88,7 +88,7 @@ impl Default for Limits {
         Self {
             connections: 4096,
             body_memory: Size(256 << 20),
-            header_timeout: seconds(60),
+            header_timeout: seconds(20),
             idle_timeout: seconds(60),
             operation_timeout: seconds(30),
             header_size: Size(64 << 10),
