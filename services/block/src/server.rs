@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use cairn_daemon::{Host, Hosted, Node, NodeSource, Shutdown};
 use cairn_model::view::encode_status;
 use cairn_proto::membership::v1::{NodeRecord, Role};
-use cairn_rpc::{Identity, PeerRole};
+use cairn_rpc::{Identity, PeerRole, WithSession};
 use cairn_types::{SystemClock, SystemEntropy};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -22,7 +22,7 @@ impl Hosted for Block {
     }
 
     fn add_routes(self: Arc<Self>, mut routes: RoutesBuilder) -> RoutesBuilder {
-        routes.add_service(Service::server(self));
+        routes.add_service(WithSession::new(Service::server(self.clone()), self));
         routes
     }
 

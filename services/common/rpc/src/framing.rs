@@ -1,8 +1,9 @@
 //! A session's frames as gRPC messages, without copying what they carry: tonic's codec copies every payload once on
 //! each side, a sixth of what a block costs on the way.
 //!
-//! - **F1** What is written is what tonic reads, and the other way round (`tests/session.rs` mixes both).
-//! - **F2** A message longer than [`MAX_MESSAGE_BYTES`] is refused when its length is read, before it is held.
+//! - **F1** What is written is what tonic reads, and the other way round (`tests/rpc/session.rs: bodies_go_both_ways`).
+//! - **F2** A message longer than [`MAX_MESSAGE_BYTES`] is refused when its length is read, before it is held
+//!   (`long_and_compressed_messages_are_refused_early`).
 
 use std::collections::VecDeque;
 use std::pin::Pin;

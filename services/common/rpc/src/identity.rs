@@ -2,7 +2,7 @@
 //!
 //! - **T1** Whoever knows the cluster secret derives the same CA, byte for byte (`ca_is_the_same_everywhere`).
 //! - **T2** Only TLS 1.3 with a certificate of this CA on both sides gets past the handshake; there is no other mode
-//!   (`tests/identity.rs`).
+//!   (`tests/rpc/identity.rs`).
 //! - **T3** A peer's roles come from its certificate's URIs alone, and only from those of this cluster
 //!   (`uris_of_other_clusters_count_nothing`).
 

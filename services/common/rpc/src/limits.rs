@@ -35,11 +35,11 @@ pub const MAX_STREAMS: u32 = 1024;
 /// TCP, TLS and the session's handshake together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A silent connection is asked for a sign of life this often, and given up without one after [`KEEPALIVE_TIMEOUT`].
-pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(4);
-pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(4);
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(6);
 /// Waits between attempts to reach a peer: doubled each time, jittered by half.
 pub const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
-pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(3);
+pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// HTTP/2 frames: one piece and its envelope fit.
 pub const MAX_FRAME_BYTES: u32 = 512 * 1024;

@@ -1,9 +1,9 @@
 //! The cluster secret: 32 random bytes on which all trust inside a cluster rests (DESIGN §2).
 //!
-//! - **K1** The secret leaves this module only through HKDF; it has no `Debug`, `Display` or `Serialize`
-//!   (`secret_is_not_printed`).
+//! - **K1** The secret leaves this module only through HKDF, its file and [`ClusterSecret::reveal`]; it cannot be printed
+//!   (the example that does not compile).
 //! - **K2** A secret file that others may read, or that is not exactly one secret, is refused
-//!   (`careless_files_are_refused`).
+//!   (`tests/rpc/identity.rs: careless_files_are_refused`).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -50,6 +50,12 @@ pub enum SecretError {
 pub struct SealError;
 
 /// 32 random bytes; erased from memory when dropped.
+///
+/// ```compile_fail
+/// fn print(secret: &cairn_rpc::ClusterSecret) {
+///     println!("{secret:?}");
+/// }
+/// ```
 #[derive(Clone, ZeroizeOnDrop)]
 pub struct ClusterSecret([u8; SECRET_LEN]);
 

@@ -1,8 +1,9 @@
 //! One gRPC listener over mutual TLS 1.3.
 //!
-//! - **L1** Nothing is read as HTTP before the peer's certificate was verified (`tests/identity.rs`).
-//! - **L2** Handshakes and connections are bounded in number, handshakes in time (`tests/identity.rs`).
-//! - **L3** A request reaches a handler only if the table of rights has a row that allows it.
+//! - **L1** Nothing is read as HTTP before the peer's certificate was verified (`tests/rpc/identity.rs`).
+//! - **L2** Handshakes and connections are bounded in number, handshakes in time (`tests/rpc/identity.rs`).
+//! - **L3** A request reaches a handler only if the table of rights has a row that allows it
+//!   (`roles_are_checked_before_handlers`).
 
 mod accept;
 mod authorize;

@@ -1,7 +1,7 @@
 //! The server half of a session: one long stream that carries many calls (DESIGN §4).
 //!
 //! - **S1** The first frame each way is a handshake; a caller that means another store is told which one this is and
-//!   served nothing (`tests/session.rs: wrong_store_is_refused`).
+//!   served nothing (`tests/rpc/session.rs: wrong_store_is_refused`).
 //! - **S2** The reader never waits for a consumer or a handler: what exceeds a bound is refused with `Busy`
 //!   (`slow_consumer_does_not_block_others`).
 //! - **S3** Every call is answered or dropped by its deadline (`deadlines_hold_on_both_sides`).
