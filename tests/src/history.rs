@@ -1,6 +1,6 @@
 //! Clients that race on a few keys, and the history of what they were told.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -40,11 +40,11 @@ pub struct Recorder {
 
 #[derive(Default, Debug)]
 struct Notes {
-    keys: HashMap<String, Vec<Entry>>,
+    keys: BTreeMap<String, Vec<Entry>>,
     /// Which value an ETag stands for: bodies are unique, so ETags are.
-    values: HashMap<String, Value>,
+    values: BTreeMap<String, Value>,
     /// Of each key: an ETag somebody saw last.
-    seen: HashMap<String, String>,
+    seen: BTreeMap<String, String>,
     surprises: Vec<String>,
 }
 
@@ -239,7 +239,7 @@ impl Recorder {
         if reply.status != 200 {
             return false;
         }
-        let listed: HashMap<String, String> = reply.elements("Key").into_iter().zip(reply.elements("ETag")).collect();
+        let listed: BTreeMap<String, String> = reply.elements("Key").into_iter().zip(reply.elements("ETag")).collect();
         for number in 0..KEYS {
             let key = format!("{prefix}k{number}");
             let value = match listed.get(&key) {

@@ -17,13 +17,13 @@ struct Manifest {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lie in the workspace").to_owned()
 }
 
 /// Names under `[dependencies]` of every member of the workspace.
 fn manifests() -> Vec<Manifest> {
-    let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let members = workspace.split("members = [").nth(1).unwrap().split(']').next().unwrap();
+    let workspace = fs::read_to_string(root().join("Cargo.toml")).expect("the workspace's manifest");
+    let members = workspace.split("members = [").nth(1).expect("a list of members").split(']').next().expect("its end");
     let members: Vec<&str> =
         members.split(',').map(|line| line.trim().trim_matches('"')).filter(|m| !m.is_empty()).collect();
     assert!(members.len() > 10, "the list of members was not understood");
@@ -31,7 +31,7 @@ fn manifests() -> Vec<Manifest> {
 }
 
 fn manifest(path: &Path) -> Manifest {
-    let text = fs::read_to_string(path).unwrap();
+    let text = fs::read_to_string(path).expect("a member's manifest");
     let mut section = "";
     let mut name = String::new();
     let mut dependencies = BTreeSet::new();

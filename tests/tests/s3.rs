@@ -46,7 +46,7 @@ impl Bucket {
 }
 
 fn run(name: &'static str, test: impl AsyncFnOnce(&mut Bucket) -> Result<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let outcome = runtime.block_on(async {
         let mut bucket = Bucket { s3: S3::first(&cluster().ready)?, name };
         bucket.send(Method::PUT, "", &[], &[], NOTHING).await?.expect(200)?;
@@ -268,7 +268,7 @@ fn deleted_keys_are_gone_from_the_next_listing() {
         for round in 0..20 {
             let key = format!("k{round}");
             bucket.put(&key, &[], "x").await?.expect(200)?;
-            ensure!(bucket.s3.keys("delete-list", "", "10").await? == [key.clone()]);
+            ensure!(bucket.s3.keys("delete-list", "", "10").await? == std::slice::from_ref(&key));
             bucket.send(Method::DELETE, &key, &[], &[], NOTHING).await?.expect(204)?;
             ensure!(bucket.s3.keys("delete-list", "", "10").await?.is_empty());
         }
@@ -383,7 +383,7 @@ fn uploads_follow_their_rules() {
             listed.text()
         );
         let uploads = bucket.send(Method::GET, "", &[("uploads", "")], &[], NOTHING).await?.expect(200)?;
-        ensure!(uploads.elements("UploadId") == [id.clone()]);
+        ensure!(uploads.elements("UploadId") == std::slice::from_ref(&id));
         // An open upload survives PUT and DELETE on its key.
         bucket.put("k", &[], "other").await?.expect(200)?;
         bucket.send(Method::DELETE, "k", &[], &[], NOTHING).await?.expect(204)?;

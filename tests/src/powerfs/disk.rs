@@ -5,7 +5,7 @@
 //!   Tested by `unsynced_bytes_are_forgotten` and `entries_need_their_directory_synced`.
 //! - **P2** While failing or full, a call changes nothing. Tested by `full_disk_refuses_growth`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ impl Node {
 /// The whole file system.
 #[derive(Debug)]
 pub(super) struct Disk {
-    nodes: HashMap<u64, Node>,
+    nodes: BTreeMap<u64, Node>,
     next: u64,
     capacity_pages: u64,
     used_pages: u64,
@@ -85,7 +85,7 @@ impl Disk {
     pub(super) fn new(capacity_bytes: u64) -> Self {
         let root = Node { mode: 0o755, body: Body::Dir(Dir::default()), open: 1 };
         Self {
-            nodes: HashMap::from([(ROOT, root)]),
+            nodes: BTreeMap::from([(ROOT, root)]),
             next: ROOT + 1,
             capacity_pages: capacity_bytes / PAGE,
             used_pages: 0,
@@ -238,7 +238,7 @@ impl Disk {
         let keep = size.div_ceil(PAGE);
         let gone = file.now.pages.split_off(&keep);
         file.dirty.extend(gone.keys());
-        if size % PAGE != 0
+        if !size.is_multiple_of(PAGE)
             && let Some(page) = file.now.pages.get(&(size / PAGE))
         {
             let mut page = page.to_vec();
@@ -268,7 +268,7 @@ impl Disk {
         if head > 0 {
             self.zero(id, offset, head)?;
         }
-        if last >= first && end % PAGE > 0 {
+        if last >= first && !end.is_multiple_of(PAGE) {
             self.zero(id, last * PAGE, end % PAGE)?;
         }
         Ok(())
@@ -442,6 +442,6 @@ mod tests {
         disk.write(id, 0, &vec![1; 64 * 4096]).unwrap();
         disk.cut(Survivors::Random(7));
         let bytes = disk.read(id, 0, 64 * 4096).unwrap();
-        assert!(bytes.iter().any(|byte| *byte == 1) && bytes.contains(&0));
+        assert!(bytes.contains(&1) && bytes.contains(&0));
     }
 }

@@ -104,6 +104,7 @@ struct Judge<'a, V> {
 }
 
 impl<'a, V: Clone> Judge<'a, V> {
+    #[allow(clippy::nonminimal_bool, clippy::eq_op, reason = "in ordinary builds no rule is dropped: both are `false`")]
     fn new(rules: Rules, state: Option<&'a KeyState<V>>, partition: &'a PartitionState, now_ms: u64) -> Self {
         let row = state.and_then(|state| state.row.as_ref());
         let mut promised = state.map_or(Ballot::ZERO, |state| state.promised);

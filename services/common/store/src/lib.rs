@@ -85,10 +85,13 @@ pub trait Store: Debug + Send + Sync + 'static {
     fn checkpoint(&self, directory: &Path) -> Result<(), Error>;
 }
 
+/// A key and its value, as they lie in a store.
+pub type Pair<'a> = (&'a [u8], &'a [u8]);
+
 /// A position in a [`Store::scan`].
 pub trait Cursor {
     /// Moves to the next key and answers it with its value; none past the last.
-    fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, Error>;
+    fn next(&mut self) -> Result<Option<Pair<'_>>, Error>;
 
     /// Moves to before the first key at or after `key`, forwards or backwards, inside the scan's bounds.
     fn seek(&mut self, key: &[u8]);

@@ -51,10 +51,8 @@ impl Rocks {
     /// A failed write may have left the log in any state: only a full disk lets the process live.
     fn write_failed(&self, error: rocksdb::Error) -> Error {
         let error = told_apart(error);
-        if !matches!(error, Error::Full(_)) {
-            if !self.failed.swap(true, Ordering::AcqRel) {
-                (self.on_fatal)(&error.to_string());
-            }
+        if !matches!(error, Error::Full(_)) && !self.failed.swap(true, Ordering::AcqRel) {
+            (self.on_fatal)(&error.to_string());
         }
         error
     }
