@@ -37,7 +37,8 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
         make_directory(parent)?;
     }
     match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        // Another process made it in this moment; a file of that name stays an error.
+        Err(error) if !path.is_dir() => Err(error),
         Ok(()) | Err(_) => sync_directory(path),
     }
 }
