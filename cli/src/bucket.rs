@@ -122,7 +122,11 @@ pub(crate) async fn run(command: BucketCommand, client: &Client, json: bool) -> 
         BucketCommand::Info { name } => show(client.bucket(&name).await?.into(), json),
         BucketCommand::Delete { name } => {
             client.delete_bucket(&name).await?;
-            if json { output::json(&serde_json::json!({ "deleted": name })) } else { Ok(println!("deleted {name}")) }
+            if json {
+                return output::json(&serde_json::json!({ "deleted": name }));
+            }
+            println!("deleted {name}");
+            Ok(())
         }
         BucketCommand::Allow(grant) => {
             show(client.allow(&grant.bucket, &grant.key, grant.rights()?).await?.into(), json)

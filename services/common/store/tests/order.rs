@@ -1,5 +1,7 @@
 //! REGISTER D1: a row that a reader finds is on stable storage already.
 
+#![allow(clippy::unwrap_used, reason = "a fixture that fails fails its test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! One suite for every implementation of [`Store`].
 
+#![allow(clippy::unwrap_used, reason = "a fixture that fails fails its test")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

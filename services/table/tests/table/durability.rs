@@ -126,7 +126,7 @@ async fn what_changes_nothing_is_not_written() {
     assert_eq!(ask(&table, key("a"), write(ballot(1), None)).await.verdict, Verdict::Absorbed);
     assert_eq!(ask(&table, key("a"), Message::Commit { ballot: ballot(2) }).await.verdict, Verdict::Ack);
     assert!(ask(&table, key("a"), Message::Query).await.row.unwrap().committed);
-    assert!(!ask(&table, key("b"), Message::Query).await.row.is_some());
+    assert!(ask(&table, key("b"), Message::Query).await.row.is_none());
     assert_eq!(memory.syncs(), syncs);
 }
 
