@@ -1,7 +1,7 @@
 //! The crate's own code under two checkers: replicas, coordinators, messages between them, and every fault of REGISTER §14.
 //!
 //! - `cargo test --release -p cairn-register` runs all of it within a minute or so.
-//! - `CAIRN_FULL=1` explores and walks about a hundred times as far; `WALKS=n` sets the walks of each family.
+//! - `CAIRN_FULL=1` explores and walks further, for an hour or so; `WALKS=n` sets the walks of each family.
 //! - `SEED=n FAMILY=Layout` walks that one way again; a failure prints both, and its story step by step.
 //! - `cargo test --release -p cairn-register --test protocol find_seeds -- --ignored --nocapture` looks for walks that
 //!   meet what each dropped rule breaks (`ONLY=LineageLost,…`, `LIMIT=n`), after a change that made the seeds of
@@ -50,7 +50,7 @@ fn families() -> Vec<Family> {
 
 #[test]
 fn random_walks_are_linearizable() {
-    let walks = env("WALKS").unwrap_or_else(|| bound(1_500, 200_000));
+    let walks = env("WALKS").unwrap_or_else(|| bound(3_000, 300_000));
     let seeds = env("SEED").map_or(1..=walks, |seed| seed..=seed);
     for family in families() {
         let mut answered = 0;
@@ -91,9 +91,9 @@ fn schedules_break_only_without_their_rule() {
 
 #[test]
 fn small_programs_hold_under_stateright() {
-    let steps = usize::try_from(bound(60_000, 20_000_000)).unwrap();
+    let steps = usize::try_from(bound(200_000, 5_000_000)).unwrap();
     for (name, setup) in programs::small() {
-        let found = explore(&setup, World::new(&setup), steps, bound(10, 900));
+        let found = explore(&setup, World::new(&setup), steps, bound(20, 900));
         println!("{name}: {} states{}", found.states, if found.complete { ", all there are" } else { "" });
         assert!(found.violation.is_none(), "{name}:\n{}", found.violation.unwrap());
         assert!(found.answered || !found.complete, "{name}: not every operation can be answered");
@@ -102,7 +102,7 @@ fn small_programs_hold_under_stateright() {
 
 #[test]
 fn what_follows_the_schedules_holds_under_stateright() {
-    let steps = usize::try_from(bound(6_000, 4_000_000)).unwrap();
+    let steps = usize::try_from(bound(6_000, 500_000)).unwrap();
     for schedule in schedules::all() {
         let play = played(schedule, None);
         let found = explore(&play.setup, play.world.clone(), steps, bound(5, 300));
