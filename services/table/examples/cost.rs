@@ -1,7 +1,8 @@
-//! What rows cost: `cargo run --release -p cairn-table --example cost [DIRECTORY [ROWS [AT_ONCE]]]`.
+//! What rows cost: `cargo run --release -p cairn-table --example cost [DIRECTORY [ROWS [AT_ONCE [ONLY]]]]`.
 //!
 //! Prints CPU-µs of the whole process per operation, and wall time beside it, on one current-thread runtime as a daemon
-//! has it. "wire" adds what a remote caller's request costs here: decoding it and encoding the answer.
+//! has it. "wire" adds what a remote caller's request costs: encoding and decoding it and encoding the answer, but no
+//! network. With ONLY, just the lines whose names hold it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,12 +11,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bytes::Bytes;
 use cairn_model::Envelope;
-use cairn_model::wire::{decode_bytes, decode_register_request, encode_register_request, encode_register_response};
+use cairn_model::wire::{decode_register_response, encode_register_request};
 use cairn_placement::{ClusterView, Layout, LayoutRecord, Member, Ring, Step};
-use cairn_quorum::wire::encode_range_reply;
-use cairn_quorum::{Range, TableReplica as _};
+use cairn_proto::table::v1;
+use cairn_quorum::wire::encode_range;
+use cairn_quorum::{Range, TableReplica};
 use cairn_register::{Message, Proposal, Verdict};
-use cairn_rpc::{CallContext, ViewCell};
+use cairn_rpc::{CallContext, SessionRequest, SessionService as _, ViewCell};
 use cairn_table::{Config, Parts, Table};
 use cairn_types::{
     Ballot, Clock as _, ClusterId, Entropy as _, Epoch, OpId, RequestId, RowKey, StoreId, SystemClock, SystemEntropy,
@@ -31,18 +33,19 @@ fn main() -> anyhow::Result<()> {
     let directory = arguments.next().map_or_else(|| std::env::temp_dir().join("cairn-table-cost"), PathBuf::from);
     let rows: usize = arguments.next().map_or(Ok(20_000), |text| text.parse())?;
     let at_once: usize = arguments.next().map_or(Ok(8), |text| text.parse())?;
+    let only = arguments.next().unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(measure(directory.clone(), rows, at_once))?;
+    runtime.block_on(measure(directory.clone(), rows, at_once, only))?;
     std::fs::remove_dir_all(directory).context("removing what was written")
 }
 
-async fn measure(directory: PathBuf, rows: usize, at_once: usize) -> anyhow::Result<()> {
+async fn measure(directory: PathBuf, rows: usize, at_once: usize, only: String) -> anyhow::Result<()> {
     let view = Arc::new(ViewCell::new(view(StoreId::default(), Epoch(0))?));
     let parts =
         Parts { view: view.clone(), clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), expected: None };
     let table = Table::open(Config { directory, ..Config::default() }, parts).await?;
-    view.offer(self::view(table.store(), Epoch(1))?);
-    let bench = Bench { table, at_once };
+    view.offer(self::view(TableReplica::store(&*table), Epoch(1))?);
+    let bench = Bench { table, at_once, only };
     bench.write("accept 4 KiB", rows, 4096, false).await?;
     bench.write("accept 4 KiB, wire", rows, 4096, true).await?;
     bench.write("accept 300 B", rows, 0, false).await?;
@@ -51,19 +54,20 @@ async fn measure(directory: PathBuf, rows: usize, at_once: usize) -> anyhow::Res
     bench.query("query of nothing", rows, 1, false).await?;
     bench.list("range of 1,000, inline 4 KiB", rows, 4096).await?;
     bench.list("range of 1,000, no inline", rows, 0).await?;
-    println!("resident: {} MiB", resident_mib()?);
     bench.table.close().await?;
     bench.query("query 4 KiB, flushed", rows, 4096, false).await?;
     bench.query("query 300 B, flushed", rows, 0, false).await?;
     bench.list("range of 1,000, inline 4 KiB, flushed", rows, 4096).await?;
     bench.list("range of 1,000, no inline, flushed", rows, 0).await?;
-    println!("resident: {} MiB", resident_mib()?);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    println!("after 3 s of rest: {} MiB resident", resident_mib()?);
     Ok(())
 }
 
 struct Bench {
     table: Arc<Table>,
     at_once: usize,
+    only: String,
 }
 
 impl Bench {
@@ -95,10 +99,13 @@ impl Bench {
                     delimiter: Bytes::new(),
                     with_data: false,
                 };
-                let reply = self.table.range(&context(self.table.store()), range).await?;
-                anyhow::ensure!(reply.rows.len() == 1000, "{} rows", reply.rows.len());
                 if wire {
-                    std::hint::black_box(encode_range_reply(&reply).encode_to_vec());
+                    let head = encode_range(&range).encode_to_vec().into();
+                    let reply = self.session_call(v1::Method::Range, head).await?;
+                    anyhow::ensure!(reply.len() > 100_000, "{} bytes", reply.len());
+                } else {
+                    let reply = self.table.range(&context(self.store()), range).await?;
+                    anyhow::ensure!(reply.rows.len() == 1000, "{} rows", reply.rows.len());
                 }
                 Ok(())
             })
@@ -107,18 +114,26 @@ impl Bench {
         Ok(())
     }
 
+    fn store(&self) -> StoreId {
+        TableReplica::store(&*self.table)
+    }
+
     async fn call(&self, key: RowKey, message: Message<Envelope>, wire: bool) -> anyhow::Result<Verdict> {
-        let mut batch = vec![(key, message)];
+        let batch = vec![(key, message)];
         if wire {
-            let request = Bytes::from(encode_register_request(&batch).encode_to_vec());
-            batch = decode_bytes("request", request).and_then(decode_register_request)?;
+            let request = encode_register_request(&batch).encode_to_vec().into();
+            let reply = self.session_call(v1::Method::Register, request).await?;
+            let replies = decode_register_response(v1::RegisterResponse::decode(reply)?, 1)?.2;
+            return Ok(replies.first().context("no reply")?.verdict);
         }
-        let answer = self.table.register(&context(self.table.store()), batch).await?;
-        if wire {
-            let response = encode_register_response(answer.store, answer.epoch, &answer.replies);
-            std::hint::black_box(response.encode_to_vec());
-        }
+        let answer = self.table.register(&context(self.store()), batch).await?;
         Ok(answer.replies.first().context("no reply")?.verdict)
+    }
+
+    async fn session_call(&self, method: v1::Method, head: Bytes) -> anyhow::Result<Bytes> {
+        let (context, body) = (context(self.store()), futures_util::stream::empty().boxed());
+        let method = i32::from(method).unsigned_abs();
+        Ok(self.table.call(SessionRequest { context, method, head, body }).await?.head)
     }
 
     async fn each(
@@ -127,11 +142,15 @@ impl Bench {
         operations: usize,
         operation: impl AsyncFn(usize) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        if !what.contains(&self.only) {
+            return Ok(());
+        }
         let (cpu, wall) = (cpu_time(), Instant::now());
         let calls = (0..operations).map(|n| operation(n));
         futures_util::stream::iter(calls).buffer_unordered(self.at_once).try_collect::<Vec<()>>().await?;
         let per = |time: Duration| time.as_secs_f64() * 1e6 / operations as f64;
-        println!("{what}: {:.1} CPU-µs, {:.1} µs wall", per(cpu_time() - cpu), per(wall.elapsed()));
+        let (cpu, wall) = (per(cpu_time() - cpu), per(wall.elapsed()));
+        println!("{what}: {cpu:.1} CPU-µs, {wall:.1} µs wall, {} MiB resident", resident_mib()?);
         Ok(())
     }
 }
@@ -145,7 +164,7 @@ fn cpu_time() -> Duration {
 fn resident_mib() -> anyhow::Result<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm")?;
     let pages: u64 = statm.split_whitespace().nth(1).context("statm")?.parse()?;
-    Ok(pages * 4096 >> 20)
+    Ok((pages * 4096) >> 20)
 }
 
 /// One bucket for each size of inline data.

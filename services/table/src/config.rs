@@ -29,7 +29,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { directory: PathBuf::new(), capacity: None, reserve: Size(256 << 20), memory: Size(16 << 20) }
+        Self { directory: PathBuf::new(), capacity: None, reserve: Size(256 << 20), memory: Size(8 << 20) }
     }
 }
 
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn a_file_may_be_short_but_not_wrong() {
         let config: Config = toml::from_str("directory = '/a'\nreserve = '1GiB'").unwrap();
-        assert_eq!((config.reserve.bytes(), config.memory.bytes()), (1 << 30, 16 << 20));
+        assert_eq!((config.reserve.bytes(), config.memory.bytes()), (1 << 30, 8 << 20));
         assert!(toml::from_str::<Config>("directories = ['/a']").is_err());
     }
 }

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::Table;
+use crate::range::encoded::EncodedSink;
 
 /// What a call outside a session may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,6 +44,17 @@ impl Table {
     ) -> Result<v1::RangeResponse, CallError> {
         let range = decode_range(request).map_err(invalid)?;
         Ok(encode_range_reply(&self.range(context, range).await?))
+    }
+}
+
+impl Table {
+    /// The bytes of [`Self::answer_range`], without a detour over rows where no data is asked for.
+    async fn answer_encoded_range(&self, context: &CallContext, request: v1::RangeRequest) -> Result<Bytes, CallError> {
+        if request.with_data {
+            return Ok(self.answer_range(context, request).await?.encode_to_vec().into());
+        }
+        let range = decode_range(request).map_err(invalid)?;
+        self.scan(context, range, EncodedSink::default()).await
     }
 }
 
@@ -69,7 +81,7 @@ impl SessionService for Table {
             }
             Ok(Ok(v1::Method::Range)) => {
                 let request = decode_bytes("range request", head).map_err(invalid)?;
-                self.answer_range(&context, request).await?.encode_to_vec()
+                return self.answer_encoded_range(&context, request).await.map(SessionReply::head);
             }
             Ok(Ok(v1::Method::Unspecified)) | Ok(Err(_)) | Err(_) => {
                 return Err(CallError::Unimplemented(format!("method {method}")));

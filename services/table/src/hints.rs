@@ -9,17 +9,18 @@ use parking_lot::Mutex;
 /// Hints remembered: half a megabyte.
 const SLOTS: usize = 16 * 1024;
 
-/// One hint a slot; a later one takes its place.
+/// One hint a slot, found by its ballot; a later one takes its place.
 pub(crate) struct Hints {
     hasher: RandomState,
     slots: Mutex<Box<[Hint]>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Default)]
 struct Hint {
-    /// Of the key, all 64 bits: with the ballot, which no two proposals share, nobody else's hint passes for it.
-    hash: u64,
     ballot: Ballot,
+    /// Hash of the key: a coordinator makes a ballot for each proposal, and a hint for another key must not pass even
+    /// if one did not.
+    key: u64,
 }
 
 impl Hints {
@@ -29,21 +30,21 @@ impl Hints {
 
     /// `ballot` is chosen for `key`.
     pub(crate) fn set(&self, key: &[u8], ballot: Ballot) {
-        let (slot, hint) = self.hint(key, ballot);
-        self.slots.lock()[slot] = hint;
+        let hint = Hint { ballot, key: self.hasher.hash_one(key) };
+        self.slots.lock()[slot(ballot)] = hint;
     }
 
     /// Whether `ballot` is known to be chosen for `key`. False: perhaps.
     pub(crate) fn knows(&self, key: &[u8], ballot: Ballot) -> bool {
-        let (slot, hint) = self.hint(key, ballot);
-        !ballot.is_zero() && self.slots.lock()[slot] == hint
+        let hint = self.slots.lock()[slot(ballot)];
+        !ballot.is_zero() && hint.ballot == ballot && hint.key == self.hasher.hash_one(key)
     }
+}
 
-    fn hint(&self, key: &[u8], ballot: Ballot) -> (usize, Hint) {
-        let hash = self.hasher.hash_one(key);
-        let slot = usize::try_from(hash % SLOTS as u64).unwrap_or_default();
-        (slot, Hint { hash, ballot })
-    }
+/// Spreads ballots of one proposer, which differ in a counter or in milliseconds.
+fn slot(ballot: Ballot) -> usize {
+    let mixed = (ballot.time ^ ballot.proposer).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    usize::try_from(mixed).unwrap_or_default() % SLOTS
 }
 
 #[cfg(test)]
@@ -59,7 +60,9 @@ mod tests {
         assert!(!hints.knows(b"key", ballot(2)));
         assert!(!hints.knows(b"other", ballot(1)));
         assert!(!hints.knows(b"other", Ballot::ZERO));
-        hints.set(b"key", ballot(2));
+        for time in 2..(3 * SLOTS as u64) {
+            hints.set(b"key", ballot(time));
+        }
         assert!(!hints.knows(b"key", ballot(1)));
     }
 }

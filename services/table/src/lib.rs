@@ -13,6 +13,7 @@ mod grpc;
 mod hints;
 mod identity;
 mod keys;
+mod pace;
 mod range;
 mod room;
 mod round;

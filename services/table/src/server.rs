@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use cairn_daemon::{Host, Hosted, Node, NodeSource, Shutdown};
 use cairn_model::view::encode_status;
 use cairn_proto::membership::v1::{NodeRecord, Role, Status};
 use cairn_quorum::TableReplica as _;
-use cairn_rpc::{Identity, PeerRole};
+use cairn_rpc::{Identity, PeerRole, WithSession};
 use cairn_types::{SystemClock, SystemEntropy};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -23,13 +23,16 @@ impl Hosted for Table {
     }
 
     fn add_routes(self: Arc<Self>, mut routes: RoutesBuilder) -> RoutesBuilder {
-        routes.add_service(Service::server(self));
+        routes.add_service(WithSession::new(Service::server(self.clone()), self));
         routes
     }
 
     fn run(self: Arc<Self>, shutdown: Shutdown) -> BoxFuture<'static, anyhow::Result<()>> {
         async move {
-            self.follow_views(&shutdown).await;
+            tokio::select! {
+                () = self.follow_views(&shutdown) => {}
+                () = self.ended() => bail!("the table's writer ended"),
+            }
             self.close().await.context("closing the table")
         }
         .boxed()
@@ -49,6 +52,10 @@ impl Table {
                         return shutdown.begun().await;
                     }
                 }
+            }
+            let nothing_yet = self.views().current().record.number == 0;
+            if nothing_yet {
+                continue;
             }
             if let Err(error) = self.adopt_current().await {
                 tracing::warn!(%error, "cannot adopt the newest layout");

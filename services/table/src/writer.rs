@@ -104,6 +104,11 @@ impl Writer {
         wait.await.unwrap_or_else(|_| Err(closed()))
     }
 
+    /// Resolves when the thread has ended.
+    pub(crate) async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     /// Finishes what is queued, flushes the store and ends the thread. Later requests are refused.
     pub(crate) async fn close(&self) -> Result<(), cairn_store::Error> {
         let (done, wait) = oneshot::channel();
@@ -212,8 +217,9 @@ impl Thread {
         let (batch, joined) = standing.adoption(&next);
         self.shared.rows.store.write(batch, Durability::Synced).map_err(store_failed)?;
         tracing::info!(epoch = %next.epoch(), record = next.view.record.number, joined = joined.len(), "layout adopted");
-        self.shared.epoch.store(next.epoch().0, Ordering::Release);
+        let epoch = next.epoch().0;
         standing.adopt(next, joined);
+        self.shared.epoch.store(epoch, Ordering::Release);
         drop(standing);
         self.note_sequence();
         Ok(())

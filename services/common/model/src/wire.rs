@@ -11,7 +11,6 @@
 
 mod calls;
 mod disk;
-mod listed;
 mod rows;
 
 #[cfg(test)]
@@ -21,8 +20,7 @@ pub use calls::{
     decode_gate, decode_message, decode_register_request, decode_register_response, encode_gate, encode_message,
     encode_register_request, encode_register_response,
 };
-pub use disk::{decode_key_state, encode_key_state};
-pub use listed::decode_listed_key_state;
+pub use disk::{StoredKey, StoredRow, decode_key_state, decode_stored_row, encode_key_state};
 pub use rows::{
     decode_ballot, decode_envelope, decode_key, decode_proposal, decode_row, encode_ballot, encode_envelope,
     encode_key, encode_proposal, encode_row,

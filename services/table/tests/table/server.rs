@@ -157,10 +157,16 @@ async fn sessions_carry_every_call() {
     assert_eq!(replies.iter().filter(|reply| reply.row.is_some()).count(), 100);
     assert_eq!(replies[0].usage.objects, 100);
 
+    // Tombstones and hints travel as they are.
+    let gone = ballot(1000);
+    assert_eq!(remote.ask(key("1000"), write(gone, None)).await.unwrap().0, Verdict::Ack);
+    assert_eq!(remote.ask(key("1000"), Message::Commit { ballot: gone }).await.unwrap().0, Verdict::Ack);
     let range = Range { delimiter: Bytes::from_static(b"9"), ..everything() };
     let here = running.table.range(&remote.context(), range.clone()).await.unwrap();
     let there = remote.replica.range(&remote.context(), range).await.unwrap();
     assert_eq!(format!("{here:?}"), format!("{there:?}"));
+    let hinted = here.rows.iter().filter(|row| row.row.committed).count();
+    assert_eq!((here.rows.len(), hinted), (100 - 19 + 1, 1));
     assert_eq!(here.prefixes.len(), 10);
     running.stop().await;
 }

@@ -145,11 +145,15 @@ proptest! {
         let state = KeyState { promised, row };
         let stored = encode_key_state(&state);
         prop_assert_eq!(decode_key_state(stored.clone().into()).as_ref(), Ok(&state));
-        let mut listed = state;
-        if let Some(envelope) = listed.row.as_mut().and_then(|row| row.value.as_mut()) {
-            envelope.data = Bytes::new();
+        let parts = StoredKey::parse(&stored).unwrap();
+        let (row, parsed) = (state.row.as_ref(), parts.row);
+        prop_assert_eq!(parsed.map(|row| row.live), row.map(|row| row.value.is_some()));
+        if let (Some(row), Some(parsed)) = (row, parsed) {
+            prop_assert_eq!(parsed.accepted(), Ok(row.accepted));
+            let (encoded, data) = (Bytes::copy_from_slice(parsed.encoded), Bytes::copy_from_slice(parts.data));
+            prop_assert_eq!(decode_stored_row(parsed.live, encoded.clone(), data.clone()).as_ref(), Ok(row));
+            prop_assert!(decode_stored_row(!parsed.live, encoded, data).is_err());
         }
-        prop_assert_eq!(decode_listed_key_state(&stored), Ok(listed));
     }
 
     #[test]
@@ -159,7 +163,7 @@ proptest! {
         damaged[at] = byte;
         for bytes in [bytes, Bytes::from(damaged)] {
             drop(decode_key_state(bytes.clone()));
-            drop(decode_listed_key_state(&bytes));
+            drop(StoredKey::parse(&bytes).map(|stored| stored.row.map(|row| row.accepted())));
             drop(decode_bytes("request", bytes.clone()).and_then(decode_register_request));
             drop(decode_bytes("response", bytes).and_then(|response| decode_register_response(response, 1)));
         }

@@ -4,7 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, InfoLogger, LogLevel, WriteBufferManager};
+use rocksdb::{
+    BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, InfoLogger, LogLevel,
+    WriteBufferManager,
+};
 
 use super::is_full;
 
@@ -28,7 +31,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { memory_bytes: 16 * MIB, max_open_files: 256, on_fatal: Arc::new(abort) }
+        Self { memory_bytes: 8 * MIB, max_open_files: 256, on_fatal: Arc::new(abort) }
     }
 }
 
@@ -79,6 +82,11 @@ impl Options {
         table.set_format_version(6);
         table.set_bloom_filter(10.0, false);
         table.set_optimize_filters_for_memory(true);
+        // Indexes and filters of all files may exceed the cache many times: they are read in pieces, as data is.
+        table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+        table.set_partition_filters(true);
+        table.set_metadata_block_size(4 * KIB);
+        table.set_pin_top_level_index_and_filter(true);
         table.set_cache_index_and_filter_blocks(true);
         table.set_cache_index_and_filter_blocks_with_high_priority(true);
         table.set_pin_l0_filter_and_index_blocks_in_cache(true);
@@ -96,14 +104,14 @@ impl Options {
         let (failed, on_fatal) = (failed.clone(), self.on_fatal.clone());
         InfoLogger::new_callback_logger(LogLevel::Warn, move |level, message| {
             let message = message.trim_end();
-            if is_fatal(message) {
-                if !failed.swap(true, Ordering::AcqRel) {
-                    on_fatal(message);
-                }
-            } else if matches!(level, LogLevel::Error | LogLevel::Fatal) {
-                tracing::error!(message, "rocksdb");
-            } else {
-                tracing::warn!(message, "rocksdb");
+            if is_fatal(message) && !failed.swap(true, Ordering::AcqRel) {
+                on_fatal(message);
+            }
+            match level {
+                LogLevel::Error | LogLevel::Fatal => tracing::error!(message, "rocksdb"),
+                LogLevel::Warn => tracing::warn!(message, "rocksdb"),
+                // Headers pass every level: a few hundred lines of options at each start.
+                LogLevel::Header | LogLevel::Info | LogLevel::Debug => {}
             }
         })
     }
