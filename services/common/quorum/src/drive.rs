@@ -4,11 +4,13 @@
 //! travel in one batch. It decides nothing of the protocol, only *when* to ask whom:
 //!
 //! - **V1** A Query goes to a majority first (own process, then the fastest that answer), to the others when one fails
-//!   or takes longer than usual; everything else goes to all at once (`a_read_asks_a_majority`,
+//!   or takes longer than usual; everything else goes to all at once (`a_put_is_two_rounds_and_a_get_is_one`,
 //!   `a_stopped_replica_delays_nobody_for_long`).
 //! - **V2** An operation ends at its deadline whatever its replicas do (`nothing_outlives_its_deadline`).
-//! - **V3** Sends that a majority did not need go on in the background within the bounds of [`crate::tail`].
-//! - **V4** All state lives in the struct: [`Drive::step`] may be dropped at any await and called again.
+//! - **V3** Sends that a majority did not need go on in the background within the bounds of [`crate::tail`]
+//!   (`a_put_is_two_rounds_and_a_get_is_one`, `leftovers_are_bounded_in_memory_and_time`).
+//! - **V4** All state lives in the struct: [`Drive::step`] may be dropped at any await and called again
+//!   (`the_query_runs_while_the_body_flows`).
 
 mod send;
 

@@ -2,7 +2,8 @@
 //!
 //! - **I1** Every write acknowledged before a listing began is in it, and nothing whose deletion was
 //!   (`lists_agree_with_the_model`).
-//! - **I2** Nothing is said beyond the smallest key that every counted replica has scanned up to.
+//! - **I2** Nothing is said beyond the smallest key that every counted replica has scanned up to
+//!   (`pages_agree_with_the_model`, `lists_agree_with_the_model`).
 //! - **I3** A common prefix is listed only where a settled live key lies under it: all counted replicas show the same
 //!   witness, or a witness was read, or the keys under the prefix were listed (`prefixes_need_a_settled_witness`).
 

@@ -1,10 +1,13 @@
 //! Reads, writes and conditional writes: what they cost, and what failures do to them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cairn_model::Envelope;
+use cairn_placement::ClusterView;
 use cairn_quorum::{Base, Cluster, Completed, Op, OpError, UpdateError};
+use cairn_rpc::ViewCell;
 use cairn_types::OpId;
 use tokio::time::Instant;
 
@@ -118,6 +121,19 @@ async fn a_stopped_replica_delays_nobody_for_long() {
             world.network.set(world.table_store(stopped), Mode::Up);
             all_operations_within(&world, &cluster, Duration::from_secs(1)).await;
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stores_keep_their_health_across_views() {
+    let world = World::new(20);
+    let view = Arc::new(ViewCell::new(world.view.clone()));
+    let cluster = world.process_with(None, view.clone());
+    world.network.set(world.table_store(0), Mode::Frozen);
+    all_operations_within(&world, &cluster, Duration::from_secs(1)).await;
+    for revision in 100..110 {
+        assert!(view.offer(ClusterView { revision, ..world.view.clone() }));
+        all_operations_within(&world, &cluster, Duration::from_millis(100)).await;
     }
 }
 

@@ -109,12 +109,17 @@ impl World {
 
     /// A process that hosts the replicas of node `here`.
     pub(crate) fn process(&self, here: Option<usize>) -> Cluster {
+        self.process_with(here, Arc::new(ViewCell::new(self.view.clone())))
+    }
+
+    /// A process whose view a test changes.
+    pub(crate) fn process_with(&self, here: Option<usize>, view: Arc<ViewCell>) -> Cluster {
         let mut seed = self.seed.lock();
         *seed = seed.wrapping_mul(31).wrapping_add(1);
         let table = |at: usize| -> Arc<dyn TableReplica> { self.tables[at].clone() };
         let block = |at: usize| -> Arc<dyn BlockReplica> { self.blocks[at].clone() };
         Cluster::new(ClusterParts {
-            view: Arc::new(ViewCell::new(self.view.clone())),
+            view,
             dial: Arc::new(MemoryDial { tables: self.tables.clone(), blocks: self.blocks.clone() }),
             local_table: here.map(table),
             local_block: here.map(block),
