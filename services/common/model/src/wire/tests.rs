@@ -144,14 +144,16 @@ proptest! {
         let promised = row.as_ref().map_or(promised, |row| promised.max(row.accepted));
         let state = KeyState { promised, row };
         let stored = encode_key_state(&state);
-        prop_assert_eq!(decode_key_state(stored.clone().into()).as_ref(), Ok(&state));
+        let whole = decode_key_state(stored.clone().into());
+        prop_assert_eq!(whole.as_ref(), Ok(&state));
         let parts = StoredKey::parse(&stored).unwrap();
         let (row, parsed) = (state.row.as_ref(), parts.row);
         prop_assert_eq!(parsed.map(|row| row.live), row.map(|row| row.value.is_some()));
         if let (Some(row), Some(parsed)) = (row, parsed) {
             prop_assert_eq!(parsed.accepted(), Ok(row.accepted));
             let (encoded, data) = (Bytes::copy_from_slice(parsed.encoded), Bytes::copy_from_slice(parts.data));
-            prop_assert_eq!(decode_stored_row(parsed.live, encoded.clone(), data.clone()).as_ref(), Ok(row));
+            let listed = decode_stored_row(parsed.live, encoded.clone(), data.clone());
+            prop_assert_eq!(listed.as_ref(), Ok(row));
             prop_assert!(decode_stored_row(!parsed.live, encoded, data).is_err());
         }
     }
