@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use cairn_types::{Entropy as _, SystemEntropy};
 use serde::{Deserialize, Serialize};
 
 use crate::ready;
@@ -13,6 +15,9 @@ use crate::ready;
 const ROLES: [&str; 4] = ["membership", "table", "block", "gateway"];
 /// More nodes than this on one machine show nothing new.
 const MAX_NODES: usize = 9;
+/// Where ports are chosen from.
+const PORTS: Range<u16> = 20_000..32_000;
+const PORT_TRIES: usize = 1_000;
 
 /// The cluster a data directory holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,11 +153,17 @@ impl Plan {
 struct Ports(Vec<TcpListener>);
 
 impl Ports {
+    /// A free port below those the system gives to outgoing connections, one of which might else sit on it when the
+    /// process that was promised it starts.
     fn choose(&mut self) -> Result<String> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("no free port on 127.0.0.1")?;
-        let address = listener.local_addr()?.to_string();
-        self.0.push(listener);
-        Ok(address)
+        for _ in 0..PORT_TRIES {
+            let port = PORTS.start + u16::try_from(SystemEntropy.next_u64() % PORTS.len() as u64)?;
+            let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) else { continue };
+            let address = listener.local_addr()?.to_string();
+            self.0.push(listener);
+            return Ok(address);
+        }
+        bail!("no free port on 127.0.0.1 from {} to {}", PORTS.start, PORTS.end)
     }
 }
 
