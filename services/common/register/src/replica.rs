@@ -220,7 +220,7 @@ impl<'a, V: Clone> Judge<'a, V> {
     /// A7: a hint, not synced.
     fn commit(&self, ballot: Ballot) -> Judgement<V> {
         match self.row {
-            Some(row) if row.accepted == ballot => self.mark_committed(row, false),
+            Some(row) if row.accepted == ballot => self.mark_committed(row),
             _ => self.answer(Verdict::Nack, None),
         }
     }
@@ -230,7 +230,7 @@ impl<'a, V: Clone> Judge<'a, V> {
     fn learn(&self, row: &Row<V>) -> Judgement<V> {
         let forgotten = row.accepted <= self.partition.floor && !dropped!(self.rules, LearnBelowFloor);
         match self.row {
-            Some(own) if own.accepted == row.accepted => self.mark_committed(own, false),
+            Some(own) if own.accepted == row.accepted => self.mark_committed(own),
             _ if row.accepted > self.accepted() && !forgotten => {
                 let learned = self.row_under(row.accepted, &Proposal::written_back(row), true);
                 self.store(row.accepted.max(self.promised), Some(learned))
@@ -303,14 +303,13 @@ impl<'a, V: Clone> Judge<'a, V> {
         }
     }
 
-    /// `Ack`, with the hint set where it was not.
-    fn mark_committed(&self, row: &Row<V>, sync: bool) -> Judgement<V> {
+    /// `Ack`, with the hint set where it was not; hints are not synced (D5).
+    fn mark_committed(&self, row: &Row<V>) -> Judgement<V> {
         let mut judgement = self.answer(Verdict::Ack, None);
         if !row.committed {
             let row = Row { committed: true, ..row.clone() };
             judgement.change = Some(Change::Put(KeyState { promised: self.promised, row: Some(row) }));
         }
-        judgement.sync = sync;
         judgement
     }
 
