@@ -1,6 +1,7 @@
 //! Who a store is, kept inside its database (REGISTER D3, D4).
 //!
-//! - **I1** The store id is made with the database and never changes (`tests/table.rs: a_store_keeps_its_id`).
+//! - **I1** The store id is made with the database and never changes (`tests/table/durability.rs`:
+//!   `a_store_keeps_its_id`).
 //! - **I2** An empty or other database never answers as the store that was expected
 //!   (`another_database_is_refused`).
 //! - **I3** Every start is counted, durably, before anything is served (`boots_are_counted`).

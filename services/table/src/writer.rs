@@ -3,7 +3,8 @@
 //! It takes everything that waits, judges it in one round, writes one synced batch and answers all: however many
 //! callers, an fsync is shared by those that came while the last one ran. A round that changed nothing writes nothing.
 //!
-//! - **W1** No reply leaves before what it relies on is durable (`tests/table.rs: what_was_acknowledged_survives`).
+//! - **W1** No reply leaves before what it relies on is durable (`tests/table/durability.rs`:
+//!   `nothing_acknowledged_is_ever_unsynced`).
 //! - **W2** A newer layout record is durable before anything is judged under it, and nothing admitted under an older
 //!   epoch is judged after it (`an_epoch_is_durable_before_it_is_acted_on`).
 //! - **W3** Concurrent writers share fsyncs (`many_writers_share_syncs`).
