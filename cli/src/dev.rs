@@ -294,7 +294,7 @@ Cairn serves: {nodes} node(s), {copies}.
 Try:
   export AWS_ACCESS_KEY_ID={access_key} AWS_SECRET_ACCESS_KEY={secret_key} AWS_DEFAULT_REGION={region}
   aws --endpoint-url {endpoint} s3 cp README.md s3://{bucket}/
-  rclone lsf :s3,provider=Other,env_auth,endpoint='{endpoint}':{bucket}
+  rclone lsf \":s3,provider=Other,env_auth,endpoint='{endpoint}':{bucket}\"
   cairn tls export {tls} && grpcurl -cacert {tls}/ca.pem -cert {tls}/client.pem -key {tls}/client.key -servername cairn.internal {grpc} list
   cairn status
 
