@@ -403,6 +403,7 @@ async fn open_table(config: &Config, node: &Node) -> Result<Option<Arc<Table>>> 
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         expected,
+        watermark: Some(node.machine.watermark(&name)),
     };
     let table = Table::open(section.clone(), parts).await?;
     node.machine.record(&name, &directory, TableReplica::store(&*table))?;

@@ -1,9 +1,11 @@
 //! 200 means safe: every process killed at once under load, and the power of every disk cut, again and again.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use cairn_tests::cluster::{Cluster, Options, with_cluster};
+use anyhow::{Context as _, Result, ensure};
+use cairn_tests::cluster::{Cluster, Options, alive, wait_until, with_cluster};
 use cairn_tests::full;
 use cairn_tests::load::{Expected, Load};
 use cairn_tests::powerfs::{PowerFs, Survivors};
@@ -13,6 +15,8 @@ const WRITERS: u64 = 8;
 /// Load runs for this long before the end comes; the moment differs each round.
 const SHORTEST: Duration = Duration::from_millis(300);
 const ROUND_STEP: Duration = Duration::from_millis(170);
+/// For a process to end.
+const LIMIT: Duration = Duration::from_secs(20);
 /// Checks of one round that go on at a time.
 const CHECKERS: usize = 4;
 
@@ -97,5 +101,91 @@ fn a_power_cut_loses_nothing_acknowledged() {
         println!("MEASURED {rounds} power cuts: {acknowledged} acknowledged keys, none lost, {} syncs", disk.fsyncs());
         cluster.kill_all()?;
         Ok(())
+    });
+}
+
+/// What stands in `<node>/data/table` and `<node>/machine/stores`: where `cairn dev` puts a node's rows, and the mark of
+/// how far they had come.
+struct TableFiles {
+    database: PathBuf,
+    copy: PathBuf,
+    mark: PathBuf,
+}
+
+impl TableFiles {
+    fn of(cluster: &Cluster, node: &str) -> Self {
+        let dir = cluster.data_dir().join(node);
+        Self {
+            database: dir.join("data/table"),
+            copy: dir.join("data/table.copy"),
+            mark: dir.join(format!("machine/stores/{node}-table.mark")),
+        }
+    }
+
+    /// Copies a database that nobody has open: RocksDB keeps one flat directory of files.
+    fn copy(from: &Path, to: &Path) -> Result<()> {
+        fs::create_dir_all(to)?;
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                fs::copy(entry.path(), to.join(entry.file_name()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn restore(&self) -> Result<()> {
+        fs::remove_dir_all(&self.database)?;
+        Self::copy(&self.copy, &self.database)
+    }
+}
+
+/// Writes keys until `done`, each acknowledged.
+async fn put_until(cluster: &Cluster, prefix: &str, done: impl Fn(usize) -> bool) -> Result<()> {
+    let mut s3 = S3::first(&cluster.ready)?;
+    let began = Instant::now();
+    for n in 0.. {
+        if done(n) {
+            break;
+        }
+        ensure!(began.elapsed() < Duration::from_secs(60), "wrote {n} keys in vain");
+        s3.put(&cluster.ready.bucket, &format!("{prefix}{n}"), format!("{prefix}{n}")).await?.expect(200)?;
+    }
+    Ok(())
+}
+
+/// REGISTER D4: an older copy of a store would break promises that its newer self gave.
+#[test]
+fn a_table_restored_from_a_copy_is_refused() {
+    with_cluster(Options { nodes: 3, ..Options::default() }, async |cluster| {
+        let node = cluster.ready.nodes.last().context("no node")?.clone();
+        let files = TableFiles::of(cluster, &node.name);
+        put_until(cluster, "before", |n| n == 20).await?;
+        cluster.kill(&node.name, "table")?;
+        wait_until("it is gone", LIMIT, || !alive(node.pid))?;
+        TableFiles::copy(&files.database, &files.copy)?;
+
+        cluster.revive(&node.name, "table")?;
+        // Notes and heartbeats come a second apart: two changes of the note, and membership has heard of the first.
+        for _ in 0..3 {
+            let mark = fs::read(&files.mark)?;
+            put_until(cluster, "after", |_| fs::read(&files.mark).is_ok_and(|now| now != mark)).await?;
+        }
+        for forgotten in [false, true] {
+            cluster.kill(&node.name, "table")?;
+            let pid = cluster.node(&node.name, "table")?.pid;
+            wait_until("it is gone", LIMIT, || !alive(pid))?;
+            files.restore()?;
+            if forgotten {
+                // The whole machine went back: now only the others know.
+                fs::remove_file(&files.mark)?;
+            }
+            cluster.revive(&node.name, "table")?;
+            let pid = cluster.node(&node.name, "table")?.pid;
+            wait_until("the older copy is refused", LIMIT, || !alive(pid))?;
+            ensure!(cluster.log().contains("went back"), "it ended for another reason");
+        }
+        put_until(cluster, "without it", |n| n == 5).await?;
+        S3::first(&cluster.ready)?.get(&cluster.ready.bucket, "after0").await?.expect(200).map(drop)
     });
 }

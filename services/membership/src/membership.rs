@@ -216,6 +216,14 @@ impl Membership {
         let store = record.info.store;
         if record.info.role == Role::Membership {
             self.nodes.lock().heard(store, now);
+        } else if self.nodes.lock().went_back(&record) {
+            let (name, sequence) = (&record.info.name, record.last_sequence);
+            error!(%name, %store, boots = record.boot_count, sequence, "a table store went back and is refused");
+            return Err(CallError::WentBack(format!(
+                "table store {store} of {name} went back: it has been further than start {} and sequence {sequence}. It \
+                 is an older copy; move its directory away, and begin a new store in its place with --new-store",
+                record.boot_count
+            )));
         } else {
             self.note(store, |nodes| nodes.heartbeat(record, now));
         }

@@ -123,6 +123,16 @@ impl Nodes {
         self.learn(record, now)
     }
 
+    /// True where a table store that was started anew says less of itself than it said before (REGISTER D4). One
+    /// process's own heartbeats may overtake each other on their way: they are not compared.
+    pub(crate) fn went_back(&self, record: &NodeRecord) -> bool {
+        record.info.role == Role::Table
+            && self.records.get(&record.info.store).is_some_and(|known| {
+                known.stamp.incarnation != record.stamp.incarnation
+                    && (record.boot_count < known.boot_count || record.last_sequence < known.last_sequence)
+            })
+    }
+
     /// Somebody heard of the store.
     pub(crate) fn heard(&mut self, store: StoreId, now: Instant) {
         self.arrivals.entry(store).and_modify(|arrivals| arrivals.sign(now)).or_insert_with(|| Arrivals::first(now));
@@ -221,6 +231,23 @@ mod tests {
         assert!(nodes.heartbeat(record.clone(), now));
         let known = nodes.get(record.info.store).unwrap();
         assert_eq!((known.info.address.as_str(), known.stamp.version), ("elsewhere:1", 8));
+    }
+
+    #[test]
+    fn an_older_copy_of_a_table_is_noticed() {
+        let (mut nodes, now) = (Nodes::default(), Instant::now());
+        let at = |incarnation, boot_count, last_sequence| NodeRecord {
+            stamp: Stamp { incarnation, version: 1 },
+            boot_count,
+            last_sequence,
+            ..node(1, Role::Table)
+        };
+        assert!(!nodes.went_back(&at(1, 3, 50)), "nothing is known of it");
+        nodes.heartbeat(at(1, 3, 50), now);
+        assert!(!nodes.went_back(&at(1, 3, 49)), "heartbeats of one process overtake each other");
+        assert!(!nodes.went_back(&at(2, 4, 50)));
+        assert!(nodes.went_back(&at(2, 4, 49)));
+        assert!(nodes.went_back(&at(2, 2, 60)));
     }
 
     #[test]

@@ -41,8 +41,13 @@ fn main() -> anyhow::Result<()> {
 
 async fn measure(directory: PathBuf, rows: usize, at_once: usize, only: String) -> anyhow::Result<()> {
     let view = Arc::new(ViewCell::new(view(StoreId::default(), Epoch(0))?));
-    let parts =
-        Parts { view: view.clone(), clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), expected: None };
+    let parts = Parts {
+        view: view.clone(),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        expected: None,
+        watermark: None,
+    };
     let table = Table::open(Config { directory, ..Config::default() }, parts).await?;
     view.offer(self::view(TableReplica::store(&*table), Epoch(1))?);
     let bench = Bench { table, at_once, only };

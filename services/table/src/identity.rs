@@ -4,8 +4,11 @@
 //!   `a_store_keeps_its_id`).
 //! - **I2** An empty or other database never answers as the store that was expected
 //!   (`another_database_is_refused`).
-//! - **I3** Every start is counted, durably, before anything is served (`boots_are_counted`).
+//! - **I3** An older copy of the store, or one that lost synced writes, is never served (REGISTER D4,
+//!   `an_older_copy_is_refused`).
+//! - **I4** Every start is counted, durably, before anything is served (`boots_are_counted`).
 
+use cairn_daemon::Mark;
 use cairn_store::{Batch, Durability, Store};
 use cairn_types::{Entropy, StoreId};
 
@@ -32,17 +35,32 @@ pub enum IdentityError {
     Damaged(&'static str),
     #[error("the database has format {0}, which this version does not know")]
     Format(u8),
+    #[error(
+        "the database went back, from start {} and sequence {} to start {} and sequence {}: it is an older copy, or lost \
+         writes that were synced, and is never served again; move its directory away, and begin a new store in its place \
+         with --new-store",
+        noted.boots, noted.sequence, found.boots, found.sequence
+    )]
+    WentBack { noted: Mark, found: Mark },
     #[error("cannot read or write the database")]
     Store(#[from] cairn_store::Error),
 }
 
-/// Reads the identity and counts this start; a new database gets an id where none is `expected`.
+/// Reads the identity and counts this start; a new database gets an id where none is `expected`. `noted` is how far the
+/// store is known to have come.
 pub(crate) fn open(
     store: &dyn Store,
     expected: Option<StoreId>,
+    noted: Option<Mark>,
     entropy: &dyn Entropy,
 ) -> Result<Identity, IdentityError> {
     let found = load(store)?;
+    if let (Some(identity), Some(noted)) = (found, noted) {
+        let found = Mark { store: identity.id, boots: identity.boots, sequence: store.sequence() };
+        if found.is_behind(&noted) {
+            return Err(IdentityError::WentBack { noted, found });
+        }
+    }
     let identity = match (found, expected) {
         (Some(found), Some(expected)) if found.id != expected => {
             return Err(IdentityError::Other { expected, actual: found.id });
@@ -85,9 +103,9 @@ mod tests {
     #[test]
     fn boots_are_counted() {
         let store = Memory::new();
-        let first = open(&store, None, &SystemEntropy).unwrap();
+        let first = open(&store, None, None, &SystemEntropy).unwrap();
         store.crash();
-        let second = open(&store, Some(first.id), &SystemEntropy).unwrap();
+        let second = open(&store, Some(first.id), None, &SystemEntropy).unwrap();
         assert_eq!((first.boots, second.boots), (1, 2));
         assert_eq!(first.id, second.id);
     }
@@ -95,10 +113,10 @@ mod tests {
     #[test]
     fn another_database_is_refused() {
         let expected = StoreId([1; 16]);
-        assert!(matches!(open(&Memory::new(), Some(expected), &SystemEntropy), Err(IdentityError::Empty(_))));
+        assert!(matches!(open(&Memory::new(), Some(expected), None, &SystemEntropy), Err(IdentityError::Empty(_))));
         let store = Memory::new();
-        let actual = open(&store, None, &SystemEntropy).unwrap().id;
-        let refused = open(&store, Some(expected), &SystemEntropy);
+        let actual = open(&store, None, None, &SystemEntropy).unwrap().id;
+        let refused = open(&store, Some(expected), None, &SystemEntropy);
         assert!(matches!(refused, Err(IdentityError::Other { actual: found, .. }) if found == actual));
     }
 
@@ -106,16 +124,39 @@ mod tests {
     fn damaged_identities_are_refused() {
         for (key, value) in [("format", vec![9]), ("store", vec![1]), ("boots", Vec::new())] {
             let store = Memory::new();
-            open(&store, None, &SystemEntropy).unwrap();
+            open(&store, None, None, &SystemEntropy).unwrap();
             let mut batch = Batch::new();
             batch.put(meta(key), value);
             store.write(batch, Durability::Synced).unwrap();
-            assert!(open(&store, None, &SystemEntropy).is_err(), "{key}");
+            assert!(open(&store, None, None, &SystemEntropy).is_err(), "{key}");
         }
         let store = Memory::new();
         let mut batch = Batch::new();
         batch.put(b"r".as_slice(), b"row".as_slice());
         store.write(batch, Durability::Synced).unwrap();
-        assert!(matches!(open(&store, None, &SystemEntropy), Err(IdentityError::Damaged(_))));
+        assert!(matches!(open(&store, None, None, &SystemEntropy), Err(IdentityError::Damaged(_))));
+    }
+
+    #[test]
+    fn an_older_copy_is_refused() {
+        let store = Memory::new();
+        let first = open(&store, None, None, &SystemEntropy).unwrap();
+        let noted = Mark { store: first.id, boots: first.boots, sequence: store.sequence() };
+        for (boots, sequence, served) in [(0, 0, true), (0, 1, false), (1, 0, false), (1, 1, false)]
+            .map(|(boots, sequence, served)| (noted.boots + boots, noted.sequence + sequence, served))
+        {
+            // Each start counts: the store must not come further by being asked.
+            let copy = Memory::new();
+            let mut batch = Batch::new();
+            let mut rows = store.scan(b"", None);
+            while let Some((key, value)) = rows.next().unwrap() {
+                batch.put(key.to_vec(), value.to_vec());
+            }
+            copy.write(batch, Durability::Synced).unwrap();
+            let opened = open(&copy, Some(first.id), Some(Mark { boots, sequence, ..noted }), &SystemEntropy);
+            assert_eq!(opened.is_ok(), served, "{boots} {sequence}");
+        }
+        let other = Mark { store: StoreId([1; 16]), boots: 99, sequence: 99 };
+        assert!(open(&store, None, Some(other), &SystemEntropy).is_ok());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use cairn_daemon::{Host, Hosted, Node, NodeSource, Shutdown};
@@ -16,6 +17,9 @@ use tonic::service::RoutesBuilder;
 
 use crate::grpc::Service;
 use crate::{Parts, Progress, ServerConfig, Table};
+
+/// How much of the newest may be lost without being noticed at the next start.
+const WATERMARK_EVERY: Duration = Duration::from_secs(1);
 
 impl Hosted for Table {
     fn service_names(&self) -> &'static [&'static str] {
@@ -32,6 +36,7 @@ impl Hosted for Table {
             tokio::select! {
                 () = self.follow_views(&shutdown) => {}
                 () = self.ended() => bail!("the table's writer ended"),
+                () = self.keep_watermark(WATERMARK_EVERY) => {}
             }
             self.close().await.context("closing the table")
         }
@@ -90,8 +95,13 @@ impl Server {
         let (directory, capacity) = (config.table.directory.clone(), config.table.capacity);
         ensure!(!directory.as_os_str().is_empty(), "table.directory is missing");
         let expected = node.machine.recorded(&node.name)?;
-        let parts =
-            Parts { view: node.view.clone(), clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), expected };
+        let parts = Parts {
+            view: node.view.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            expected,
+            watermark: Some(node.machine.watermark(&node.name)),
+        };
         let table = Table::open(config.table, parts).await?;
         let store = table.store();
         node.machine.record(&node.name, &directory, store)?;

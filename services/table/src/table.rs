@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use cairn_daemon::{MachineError, Mark, Watermark};
 use cairn_model::Envelope;
 use cairn_model::view::decode_view_bytes;
 use cairn_model::wire::MAX_CALLS;
@@ -15,7 +17,7 @@ use cairn_rpc::{CallContext, CallError, ViewCell};
 use cairn_store::{Options, Rocks, Store};
 use cairn_types::{Clock, ClusterId, Entropy, Epoch, RowKey, StoreId};
 use parking_lot::RwLock;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::Config;
 use crate::identity::{self, Identity, IdentityError};
@@ -44,6 +46,8 @@ pub struct Parts {
     /// The store that was recorded for this role outside its directory (DESIGN §2): empty or other ones are refused.
     /// None: a new store may be made.
     pub expected: Option<StoreId>,
+    /// Where it is noted how far the store has come (REGISTER D4). None: nowhere, in tests.
+    pub watermark: Option<Watermark>,
 }
 
 /// Why a store cannot be opened.
@@ -65,6 +69,8 @@ pub enum OpenError {
     Identity(#[from] IdentityError),
     #[error("what the store knew cannot be read: {0}")]
     Damaged(String),
+    #[error("cannot read how far the store had come")]
+    Watermark(#[source] MachineError),
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
 }
@@ -86,6 +92,7 @@ pub struct Table {
     clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     boots: u64,
+    watermark: Option<Watermark>,
     directory: Option<PathBuf>,
     disk_reads: Arc<Semaphore>,
     pace: Pace,
@@ -121,8 +128,9 @@ impl Table {
         reserve_bytes: u64,
         parts: Parts,
     ) -> Result<Arc<Self>, OpenError> {
-        let Parts { view, clock, entropy, expected } = parts;
-        let Identity { id, boots } = identity::open(&*store, expected, &*entropy)?;
+        let Parts { view, clock, entropy, expected, watermark } = parts;
+        let noted = watermark.as_ref().map_or(Ok(None), Watermark::read).map_err(OpenError::Watermark)?;
+        let Identity { id, boots } = identity::open(&*store, expected, noted, &*entropy)?;
         let standing = Standing::load(&*store, id).map_err(|error| match error {
             LoadError::Store(source) => OpenError::Identity(source.into()),
             LoadError::Damaged(why) => OpenError::Damaged(why),
@@ -133,11 +141,22 @@ impl Table {
         let sequence = AtomicU64::new(store.sequence());
         let epoch = AtomicU32::new(standing.epoch().0);
         let (rows, standing) = (Rows::new(store), RwLock::new(standing));
-        let shared = Arc::new(Shared { id, rows, standing, epoch, sequence });
+        let shared = Arc::new(Shared { id, rows, standing, epoch, sequence, progressed: Notify::new() });
         let room = Room::new(directory.clone(), reserve_bytes);
         let writer = Writer::start(shared.clone(), clock.clone(), room).map_err(OpenError::Thread)?;
         let disk_reads = Arc::new(Semaphore::new(MAX_DISK_READS));
-        Ok(Arc::new(Self { shared, writer, view, clock, entropy, boots, directory, disk_reads, pace: Pace::default() }))
+        Ok(Arc::new(Self {
+            shared,
+            writer,
+            view,
+            clock,
+            entropy,
+            boots,
+            watermark,
+            directory,
+            disk_reads,
+            pace: Pace::default(),
+        }))
     }
 
     #[must_use]
@@ -154,6 +173,27 @@ impl Table {
     #[must_use]
     pub fn progress(&self) -> Progress {
         Progress { boots: self.boots, sequence: self.shared.sequence.load(Ordering::Acquire) }
+    }
+
+    /// Notes how far the store has come, after every write but at most once in `every`, for ever.
+    pub(crate) async fn keep_watermark(&self, every: Duration) {
+        loop {
+            self.shared.progressed.notified().await;
+            self.note_watermark().await;
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    /// Notes how far the store has come. Where that fails the guard stands at an older mark, and says so.
+    async fn note_watermark(&self) {
+        let Some(watermark) = self.watermark.clone() else { return };
+        let Progress { boots, sequence } = self.progress();
+        let mark = Mark { store: self.shared.id, boots, sequence };
+        match tokio::task::spawn_blocking(move || watermark.write(&mark)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "cannot note how far the store has come"),
+            Err(error) => tracing::warn!(%error, "cannot note how far the store has come"),
+        }
     }
 
     /// What this store says of itself to membership. Looks at the disk.
@@ -202,7 +242,9 @@ impl Table {
     /// # Errors
     /// The store cannot flush: what was acknowledged is safe in its log.
     pub async fn close(&self) -> Result<(), cairn_store::Error> {
-        self.writer.close().await
+        self.writer.close().await?;
+        self.note_watermark().await;
+        Ok(())
     }
 
     /// REGISTER A0, A1: the call names this store, and a newer epoch than this store's is adopted with the view that

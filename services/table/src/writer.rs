@@ -19,7 +19,7 @@ use cairn_rpc::CallError;
 use cairn_store::Durability;
 use cairn_types::{Clock, Epoch, StoreId};
 use parking_lot::RwLock;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::room::Room;
 use crate::round::{Call, Outcome, Round};
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) epoch: AtomicU32,
     /// Of the last durable write (REGISTER D4).
     pub(crate) sequence: AtomicU64,
+    /// Told when `sequence` rose.
+    pub(crate) progressed: Notify,
 }
 
 /// Replies, and the epoch they were made in.
@@ -228,6 +230,7 @@ impl Thread {
 
     fn note_sequence(&self) {
         self.shared.sequence.store(self.shared.rows.store.sequence(), Ordering::Release);
+        self.shared.progressed.notify_one();
     }
 }
 

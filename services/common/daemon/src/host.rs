@@ -65,7 +65,7 @@ impl Host {
     /// calls are answered, and the roles stop one by one, the last one first: list a role behind those it uses.
     ///
     /// # Errors
-    /// The first error of a role's `run`.
+    /// The first error of a role's `run`, or why the process must not go on ([`Shutdown::fail`]).
     pub async fn serve(self, hosted: Vec<Arc<dyn Hosted>>, shutdown: Shutdown) -> anyhow::Result<()> {
         let names: Vec<&'static str> = hosted.iter().flat_map(|role| role.service_names()).copied().collect();
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -100,7 +100,7 @@ impl Host {
             let ended = role.stop().await;
             outcome = outcome.and(ended);
         }
-        outcome
+        outcome.and(shutdown.failure().map_or(Ok(()), |why| Err(anyhow::anyhow!("{why}"))))
     }
 }
 

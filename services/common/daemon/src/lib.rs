@@ -13,6 +13,7 @@ mod process;
 mod shutdown;
 mod view_cache;
 pub mod watch;
+mod watermark;
 
 pub use config::{LogFormat, NodeConfig, Period, ProcessConfig, Size, SizeError, load_config};
 pub use files::{make_directory, replace_file};
@@ -24,3 +25,4 @@ pub use process::{init_tracing, main, runtime};
 pub use shutdown::Shutdown;
 pub use view_cache::{load_view, store_view};
 pub use watch::{NodeSource, Watch};
+pub use watermark::{Mark, Watermark};

@@ -12,6 +12,7 @@ use cairn_types::{NodeName, StoreId};
 use serde::{Deserialize, Serialize};
 
 use crate::files::{make_directory, replace_file, sync_directory};
+use crate::watermark::Watermark;
 
 const SECRET_FILE: &str = "secret";
 const VIEW_FILE: &str = "view";
@@ -62,15 +63,15 @@ struct Recorded {
 }
 
 /// Store ids as hexadecimal text.
-mod store_id {
+pub(crate) mod store_id {
     use cairn_types::StoreId;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(store: &StoreId, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(store: &StoreId, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(store)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StoreId, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StoreId, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
@@ -153,6 +154,12 @@ impl Machine {
             Ok(()) | Err(_) => sync_directory(&path),
         };
         removed.map_err(|source| MachineError::Directory { path, source })
+    }
+
+    /// How far the store of `name` had come; a mark of a forgotten store says nothing about the next.
+    #[must_use]
+    pub fn watermark(&self, name: &NodeName) -> Watermark {
+        Watermark::at(self.path.join(STORES).join(format!("{name}.mark")))
     }
 
     /// Node names hold letters, digits, `-`, `_` and `.`: no path.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::{self, Read as _};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,6 +18,7 @@ const IMPATIENT: i32 = 130;
 pub struct Shutdown {
     token: CancellationToken,
     tasks: TaskTracker,
+    failure: Arc<OnceLock<String>>,
 }
 
 impl Shutdown {
@@ -77,6 +79,18 @@ impl Shutdown {
     /// Tells everybody to stop. Can be said more than once.
     pub fn begin(&self) {
         self.token.cancel();
+    }
+
+    /// Tells everybody to stop because this process must not go on; the first reason is kept.
+    pub fn fail(&self, why: String) {
+        drop(self.failure.set(why));
+        self.begin();
+    }
+
+    /// Why the process must not go on.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
     }
 
     #[must_use]

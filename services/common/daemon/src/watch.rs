@@ -3,6 +3,8 @@
 //! - **W1** A view is offered only if it is of this process's cluster (`views_of_other_clusters_are_ignored`).
 //! - **W2** When the stream breaks the next membership daemon is asked; the list is what was configured and what the
 //!   view names (`watch_fails_over`). No request ever waits for this.
+//! - **W3** A store that membership has known further than it is stops the process (REGISTER D4,
+//!   `a_store_that_went_back_is_stopped`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use cairn_placement::{ClusterView, Role};
 use cairn_proto::membership::v1::membership_service_client::MembershipServiceClient;
 use cairn_proto::membership::v1::{NodeRecord, WatchRequest, WatchResponse};
 use cairn_rpc::limits::MAX_MESSAGE_BYTES;
-use cairn_rpc::{Connector, ViewCell};
+use cairn_rpc::{CallError, Connector, ViewCell};
 use cairn_types::Clock;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, Stream, StreamExt as _};
@@ -61,6 +63,9 @@ pub async fn run(watch: Watch, shutdown: Shutdown) {
             if let Some(address) = addresses.get(turn % addresses.len().max(1)) {
                 let why = watch.follow(address, &reports).await;
                 debug!(address, %why, "membership stream ended");
+                if let CallError::WentBack(why) = CallError::from(why) {
+                    return shutdown.fail(why);
+                }
             }
             turn += 1;
             tokio::time::sleep(RETRY).await;

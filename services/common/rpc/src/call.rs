@@ -50,6 +50,9 @@ pub enum CallError {
     Conflict(String),
     #[error("{0}")]
     Unavailable(String),
+    /// To a store that has been further than it is now (REGISTER D4): it must not be served.
+    #[error("{0}")]
+    WentBack(String),
     #[error("not built: {0}")]
     Unimplemented(String),
     #[error("internal error: {0}")]
@@ -74,6 +77,7 @@ impl CallError {
             | CallError::Denied(_)
             | CallError::Conflict(_)
             | CallError::Unavailable(_)
+            | CallError::WentBack(_)
             | CallError::Unimplemented(_) => true,
         }
     }

@@ -56,6 +56,7 @@ pub fn to_wire(error: &CallError) -> v1::Error {
         CallError::Denied(why) => (Reason::Denied, why.as_str()),
         CallError::Conflict(why) => (Reason::Conflict, why.as_str()),
         CallError::Unavailable(why) => (Reason::Unavailable, why.as_str()),
+        CallError::WentBack(why) => (Reason::WentBack, why.as_str()),
         CallError::Unimplemented(why) => (Reason::Unimplemented, why.as_str()),
     };
     wire.set_reason(reason);
@@ -86,6 +87,7 @@ pub fn from_wire(wire: v1::Error) -> CallError {
         Reason::Deadline => CallError::Deadline,
         Reason::Conflict => CallError::Conflict(why),
         Reason::Unavailable => CallError::Unavailable(why),
+        Reason::WentBack => CallError::WentBack(why),
         Reason::Unimplemented => CallError::Unimplemented(why),
         Reason::Internal | Reason::Unspecified => CallError::Internal(why),
     }
@@ -95,7 +97,9 @@ const fn code(error: &CallError) -> Code {
     match error {
         CallError::Unreachable(_) | CallError::Unavailable(_) | CallError::NeedsView => Code::Unavailable,
         CallError::Deadline => Code::DeadlineExceeded,
-        CallError::WrongStore { .. } | CallError::StaleEpoch { .. } => Code::FailedPrecondition,
+        CallError::WrongStore { .. } | CallError::StaleEpoch { .. } | CallError::WentBack(_) => {
+            Code::FailedPrecondition
+        }
         CallError::Busy(_) | CallError::Full(_) => Code::ResourceExhausted,
         CallError::Invalid(_) | CallError::ChecksumMismatch(_) => Code::InvalidArgument,
         CallError::NotFound(_) => Code::NotFound,
@@ -146,6 +150,7 @@ mod tests {
             CallError::Denied(text()),
             CallError::Conflict(text()),
             CallError::Unavailable(text()),
+            CallError::WentBack(text()),
             CallError::Unimplemented(text()),
             CallError::Internal(text()),
         ];

@@ -50,6 +50,7 @@ pub(crate) fn parts(view: ClusterView, expected: Option<StoreId>) -> Parts {
         clock: Arc::new(ManualClock::at(NOW_MS)),
         entropy: Arc::new(SystemEntropy),
         expected,
+        watermark: None,
     }
 }
 

@@ -11,7 +11,7 @@ use cairn_placement::ClusterView;
 use cairn_proto::membership::v1 as membership;
 use cairn_proto::membership::v1::membership_service_server::{MembershipService, MembershipServiceServer};
 use cairn_proto::membership::v1::{NodeRecord, WatchRequest, WatchResponse};
-use cairn_rpc::{ClusterSecret, Identity, PeerRole, ViewCell};
+use cairn_rpc::{CallError, ClusterSecret, Identity, PeerRole, ViewCell};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt as _};
@@ -48,6 +48,8 @@ pub(crate) struct Membership {
     pub(crate) ending: Mutex<Option<anyhow::Error>>,
     /// Fails `run` at once.
     pub(crate) broken: bool,
+    /// Refuses every heartbeat: the store has been further.
+    pub(crate) refuses: bool,
     pub(crate) stopped: Shutdown,
 }
 
@@ -58,6 +60,7 @@ impl Membership {
             heard: Mutex::default(),
             ending: Mutex::default(),
             broken: false,
+            refuses: false,
             stopped: Shutdown::new(),
         }
     }
@@ -116,6 +119,9 @@ impl MembershipService for Service {
     type ExchangeStream = BoxStream<'static, Result<membership::ExchangeResponse, Status>>;
 
     async fn watch(&self, request: Request<Streaming<WatchRequest>>) -> Reply<Self::WatchStream> {
+        if self.0.refuses {
+            return Err(CallError::WentBack("it went back".to_owned()).into());
+        }
         let mut views = self.0.view.subscribe();
         views.mark_changed();
         let (role, requests) = (self.0.clone(), request.into_inner());

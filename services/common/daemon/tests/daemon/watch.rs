@@ -100,6 +100,17 @@ async fn views_of_other_clusters_are_ignored() {
     running.await.unwrap();
 }
 
+#[tokio::test]
+async fn a_store_that_went_back_is_stopped() {
+    let daemon = start(Membership { refuses: true, ..Membership::new(view(1, 1)) }).await;
+    let (cell, shutdown) = (Arc::new(ViewCell::new(view(0, 0))), Shutdown::new());
+    let running =
+        tokio::spawn(watch::run(watching(vec![daemon.address.clone()], cell, Arc::default()), shutdown.clone()));
+    wait_until("the process stops", async || shutdown.has_begun()).await;
+    assert_eq!(shutdown.failure(), Some("it went back"));
+    running.await.unwrap();
+}
+
 #[test]
 fn damaged_caches_are_no_obstacle() {
     let directory = tempfile::tempdir().unwrap();
