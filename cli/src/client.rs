@@ -40,6 +40,18 @@ impl Client {
         Ok(Self { connector, admin, membership })
     }
 
+    /// A client of one gateway alone: the first that answers.
+    pub(crate) async fn pinned(mut self) -> Result<Self> {
+        let at = self.first_reachable(&self.admin, "gateway").await?;
+        self.admin = vec![self.admin.swap_remove(at)];
+        Ok(self)
+    }
+
+    /// True where calls may go to the gateway at `address`.
+    pub(crate) fn speaks_to(&self, address: &str) -> bool {
+        self.admin.iter().any(|known| known == address)
+    }
+
     async fn admin(&self) -> Result<AdminServiceClient<Channel>> {
         let channel = self.first_that_answers(&self.admin, "gateway").await?;
         Ok(AdminServiceClient::new(channel))
@@ -50,16 +62,21 @@ impl Client {
         Ok(MembershipServiceClient::new(channel))
     }
 
-    /// A channel to the first address that takes a connection.
     async fn first_that_answers(&self, addresses: &[String], what: &str) -> Result<Channel> {
-        let (last, others) = addresses.split_last().with_context(|| format!("no address of a {what} is known"))?;
-        for address in others {
+        let at = self.first_reachable(addresses, what).await?;
+        Ok(self.connector.channel(&addresses[at]))
+    }
+
+    /// The place of the first address that takes a connection; of the last where none does.
+    async fn first_reachable(&self, addresses: &[String], what: &str) -> Result<usize> {
+        let (_, others) = addresses.split_last().with_context(|| format!("no address of a {what} is known"))?;
+        for (at, address) in others.iter().enumerate() {
             if tokio::time::timeout(CALL_LIMIT, tokio::net::TcpStream::connect(address)).await.is_ok_and(|c| c.is_ok())
             {
-                return Ok(self.connector.channel(address));
+                return Ok(at);
             }
         }
-        Ok(self.connector.channel(last))
+        Ok(others.len())
     }
 
     pub(crate) async fn status(&self) -> Result<GetStatusResponse> {

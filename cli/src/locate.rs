@@ -31,6 +31,9 @@ pub(crate) struct Location {
     gateways: Vec<String>,
     /// gRPC addresses of membership daemons, host:port.
     membership: Vec<String>,
+    /// Processes on this machine, where a ready file names them.
+    #[serde(skip)]
+    pids: Vec<u32>,
 }
 
 impl Location {
@@ -66,7 +69,15 @@ impl Location {
             (None, Some(dir), Some(first)) => dir.join(&first.name).join(SECRET_FILE),
             _ => bail!("the ready file names neither a secret nor a node"),
         };
-        Ok(Self { secret_file, gateways, membership })
+        let mut pids: Vec<u32> = ready.nodes.iter().map(|node| node.pid).collect();
+        pids.sort_unstable();
+        pids.dedup();
+        Ok(Self { secret_file, gateways, membership, pids })
+    }
+
+    /// The cluster's processes on this machine, as far as a ready file names them.
+    pub(crate) fn pids(&self) -> &[u32] {
+        &self.pids
     }
 
     pub(crate) fn client(self) -> Result<Client> {

@@ -1,5 +1,6 @@
 //! `cairn`: the operator's tool, and the server that hosts any set of roles in one process.
 
+mod bench;
 mod bucket;
 mod client;
 mod dev;
@@ -59,6 +60,7 @@ enum Command {
     Token(token::TokenCommand),
     #[command(subcommand)]
     Tls(tls::TlsCommand),
+    Bench(bench::BenchArgs),
     /// Prints a completion script for a shell.
     Completions {
         shell: clap_complete::Shell,
@@ -99,6 +101,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Key(command) => key::run(command, &client()?, json).await?,
         Command::Token(command) => token::run(command, &client()?, json).await?,
         Command::Tls(command) => tls::run(command, &location()?, json)?,
+        Command::Bench(arguments) => bench::run(arguments, location()?, json).await?,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cairn", &mut std::io::stdout());
         }

@@ -179,11 +179,6 @@ impl Cluster {
         Ok(())
     }
 
-    /// CPU time all serving processes have used, user and system.
-    pub fn cpu(&self) -> Result<Duration> {
-        self.pids().into_iter().map(cpu_of).sum()
-    }
-
     /// Resident memory of the largest serving process, in bytes.
     pub fn largest_rss(&self) -> Result<u64> {
         let sizes: Result<Vec<u64>> = self.pids().into_iter().map(rss_of).collect();
@@ -295,15 +290,6 @@ pub fn signal(pid: u32, what: &str) -> Result<()> {
 pub fn alive(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z')))
-}
-
-fn cpu_of(pid: u32) -> Result<Duration> {
-    // Fields 14 and 15 of proc_pid_stat(5), counted after the name, which may hold anything: user and system ticks of
-    // all threads, ended ones too.
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let rest = stat.rsplit(')').next().context("no name in stat")?;
-    let ticks: u64 = rest.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap_or(0)).sum();
-    Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
 }
 
 fn rss_of(pid: u32) -> Result<u64> {

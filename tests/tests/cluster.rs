@@ -17,8 +17,8 @@ const GROWTH_LIMIT: u64 = 192 << 20;
 const IDLE_RSS_LIMIT: u64 = 32 << 20;
 /// One stopped node of three may make no operation take longer than this.
 const STOPPED_NODE_LIMIT: Duration = Duration::from_secs(2);
-/// CPU time on a busy machine varies; a regression worth stopping for is larger than this.
-const COST_MARGIN: f64 = 1.5;
+/// CPU time of short runs on a busy machine varies; at full scale the goals themselves hold.
+const COST_MARGIN: f64 = 1.25;
 
 fn three(test: impl AsyncFnOnce(&mut Cluster) -> Result<()>) {
     with_cluster(Options { nodes: 3, ..Options::default() }, test);
@@ -280,13 +280,10 @@ fn a_process_starts_again_by_its_argv() {
 #[test]
 fn operations_cost_what_they_may() {
     three(async |cluster| {
-        let costs = cairn_tests::cost::measure(cluster, if full() { 10_000 } else { 2_000 }).await?;
+        let costs = cairn_tests::cost::measure(cluster, if full() { 10_000 } else { 2_000 })?;
         for cost in &costs {
-            println!("MEASURED {}", cost.line());
+            println!("MEASURED {}", cost.line()?);
         }
-        for cost in &costs {
-            ensure!(cost.cpu_ms <= cost.goal.cpu_ms * COST_MARGIN, "{} costs too much", cost.line());
-        }
-        Ok(())
+        costs.iter().try_for_each(|cost| cost.check(if full() { 1.0 } else { COST_MARGIN }))
     });
 }

@@ -7,7 +7,7 @@ use cairn_model::rows::Rights;
 use cairn_model::view::encode_view;
 use cairn_proto::admin::v1;
 use cairn_proto::admin::v1::admin_service_server::AdminService;
-use cairn_quorum::Op;
+use cairn_quorum::{Op, Traffic};
 use cairn_rpc::CallError;
 use cairn_types::RequestId;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -120,6 +120,8 @@ impl AdminService for Admin {
             ready: health.ready,
             notes: health.notes,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            traffic: Some(show_traffic(self.core.cluster.traffic())),
+            region: self.core.config.region.clone(),
         }))
     }
 
@@ -203,4 +205,9 @@ impl AdminService for Admin {
         let bucket = self.describe(&op, bucket).await?;
         Ok(Response::new(v1::DenyBucketResponse { bucket: Some(bucket) }))
     }
+}
+
+fn show_traffic(sent: Traffic) -> v1::Traffic {
+    let Traffic { table_rounds, table_calls, hint_calls, block_rounds, block_calls } = sent;
+    v1::Traffic { table_rounds, table_calls, hint_calls, block_rounds, block_calls }
 }

@@ -78,6 +78,7 @@ impl Cluster {
                 }
             }
         }
+        self.counters().block_round(sends.len());
         let mut verdict = tally.verdict();
         let deadline = tokio::time::sleep_until(op.deadline);
         tokio::pin!(deadline);

@@ -11,6 +11,7 @@ use cairn_types::RowKey;
 
 use crate::health::Health;
 use crate::routes::{Routes, TableNode};
+use crate::traffic::Counters;
 use crate::{Op, Range, RangeReply};
 
 /// A replica that is busy is asked again this often, at most.
@@ -95,11 +96,12 @@ pub(crate) async fn watched<T, F: Future<Output = Result<T, CallError>>>(
 }
 
 /// Sends `node` the hints that wait for it, if any.
-pub(crate) async fn flush(routes: Arc<Routes>, node: Arc<TableNode>, op: Op) {
+pub(crate) async fn flush(traffic: &Counters, routes: Arc<Routes>, node: Arc<TableNode>, op: Op) {
     let hints = node.hints.take();
     if hints.is_empty() || node.health.suspect() {
         return;
     }
+    traffic.hints();
     let context = routes.context(&op, node.store);
     let ask = |context: CallContext| {
         let (replica, hints) = (node.replica.clone(), hints.clone());

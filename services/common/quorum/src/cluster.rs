@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::hints::FLUSH_AFTER;
 use crate::routes::{Dial, Here, Routes};
 use crate::tail::Tail;
+use crate::traffic::{Counters, Traffic};
 use crate::{BlockReplica, Op, TableReplica, call};
 
 /// What a [`Cluster`] is made of.
@@ -51,6 +52,7 @@ struct Inner {
     /// Held while new routes are made.
     rerouting: Mutex<()>,
     tail: Tail,
+    traffic: Counters,
     /// A flush of hints is on its way.
     flushing: AtomicBool,
     /// Conditional writes of one process to one key wait for each other instead of duelling; by a hash of the key.
@@ -82,6 +84,7 @@ impl Cluster {
             routes: ArcSwap::from_pointee(routes),
             rerouting: Mutex::new(()),
             tail: Tail::new(),
+            traffic: Counters::default(),
             flushing: AtomicBool::new(false),
             turns: (0..TURNS).map(|_| Turn::default()).collect(),
         }))
@@ -107,6 +110,16 @@ impl Cluster {
     pub async fn drain(&self, patience: Duration) {
         self.flush_hints().await;
         self.0.tail.drain(patience).await;
+    }
+
+    /// What this process has sent since it began.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.0.traffic.read()
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.traffic
     }
 
     /// Where calls go under the newest view.
@@ -197,7 +210,7 @@ impl Cluster {
             deadline: Instant::now() + Duration::from_secs(2),
             written_at_ms: self.0.clock.now_ms(),
         };
-        let calls = routes.tables().map(|node| call::flush(routes.clone(), node.clone(), op));
+        let calls = routes.tables().map(|node| call::flush(&self.0.traffic, routes.clone(), node.clone(), op));
         futures_util::future::join_all(calls).await;
     }
 }

@@ -231,6 +231,7 @@ impl<O: Operation<Envelope>> Drive<O> {
 
     /// Sends what was posted, a batch a replica; replicas without a known address are lost at once.
     fn flush(&mut self) {
+        let mut calls = 0;
         while let Some((store, posts)) = self.outgoing.next_batch() {
             let Some(node) = self.routes.table(store).cloned() else {
                 self.why.last = Some(format!("{store}: no address is known"));
@@ -240,8 +241,14 @@ impl<O: Operation<Envelope>> Drive<O> {
                 continue;
             };
             let (writes, sent) = send::batch(&self.routes, node, self.op, &self.slots, posts);
-            if writes { self.writes.push(sent) } else { self.reads.push(sent) }
+            if writes {
+                self.writes.push(sent)
+            } else {
+                self.reads.push(sent)
+            }
+            calls += 1;
         }
+        self.cluster.counters().table_round(calls);
     }
 
     fn on_answer(&mut self, answer: Answer) {

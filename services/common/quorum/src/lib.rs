@@ -23,6 +23,7 @@ mod routes;
 mod rows;
 mod tail;
 mod tally;
+mod traffic;
 pub mod wire;
 
 pub use cairn_register::{Applied, Base, Completed, Found, Usage, Written};
@@ -38,3 +39,4 @@ pub use replica::{
 };
 pub use routes::Dial;
 pub use rows::{PendingWrite, Settled, UpdateError};
+pub use traffic::Traffic;

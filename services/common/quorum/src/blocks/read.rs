@@ -34,7 +34,8 @@ impl Cluster {
         let quorums = routes.block_quorums(hash.as_bytes()).ok_or(OpError::NotReady)?;
         let candidates: VecDeque<_> = routes.nearest_blocks(&quorums.accept).into();
         let unknown = everyone(&quorums.accept).len() - candidates.len();
-        let mut reader = Reader { routes, op: *op, hash, offset, length, candidates, source: None, left: 0 };
+        let cluster = self.clone();
+        let mut reader = Reader { cluster, routes, op: *op, hash, offset, length, candidates, source: None, left: 0 };
         let mut why = Why { missing: 0, asked: unknown, refusals: Refusals::default() };
         reader.open(&mut why).await;
         let Some(source) = &reader.source else {
@@ -60,6 +61,7 @@ struct Why {
 }
 
 struct Reader {
+    cluster: Cluster,
     routes: Arc<Routes>,
     op: Op,
     hash: BlockHash,
@@ -95,6 +97,7 @@ impl Reader {
                     Some(node) => {
                         hedge = node.health.hedge();
                         why.asked += 1;
+                        self.cluster.counters().block_round(1);
                         calls.push(self.call(node));
                     }
                     None if calls.is_empty() => return,

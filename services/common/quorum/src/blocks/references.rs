@@ -91,6 +91,7 @@ impl Cluster {
                 calls.push(ask(routes.clone(), node.clone(), *op, chunk.to_vec(), part, call.clone()));
             }
         }
+        self.counters().block_round(calls.len());
         while tallies.iter().any(|tally| tally.verdict() == Verdict::Waiting) {
             let Ok(Some((store, positions, result))) = tokio::time::timeout_at(op.deadline, calls.next()).await else {
                 return Err(OpError::NoQuorum("no answer before the deadline".to_owned()));

@@ -74,6 +74,7 @@ impl Cluster {
         let mut calls: FuturesUnordered<Asked> = FuturesUnordered::new();
         let mut to_ask: VecDeque<StoreId> = first.into();
         loop {
+            let before = calls.len();
             while let Some(store) = to_ask.pop_front() {
                 match routes.table(store) {
                     Some(node) => calls.push(ask(routes.clone(), node.clone(), *op, range.clone())),
@@ -84,6 +85,7 @@ impl Cluster {
                     }
                 }
             }
+            self.counters().table_round(calls.len() - before);
             match tally.verdict() {
                 Verdict::Reached => return Round::Replies(replies),
                 Verdict::Unreachable => return Round::Failed(why.into_error()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cairn_model::Envelope;
 use cairn_placement::ClusterView;
-use cairn_quorum::{Base, Cluster, Completed, Op, OpError, UpdateError};
+use cairn_quorum::{Base, Cluster, Completed, Op, OpError, Traffic, UpdateError};
 use cairn_rpc::ViewCell;
 use cairn_types::OpId;
 use tokio::time::Instant;
@@ -35,7 +35,9 @@ async fn a_put_is_two_rounds_and_a_get_is_one() {
     tokio::time::sleep(Duration::from_millis(20)).await; // the third Accept
     let put_calls = world.network.take_calls();
     assert_eq!(put_calls, BTreeMap::from([("batch", 5), ("query", 2), ("accept", 3)]));
+    assert_eq!(cluster.traffic(), Traffic { table_rounds: 2, table_calls: 5, ..Traffic::default() });
     get(&world, &cluster, "a").await;
+    assert_eq!(cluster.traffic(), Traffic { table_rounds: 3, table_calls: 7, ..Traffic::default() });
     assert_eq!(world.network.take_calls(), BTreeMap::from([("batch", 2), ("query", 2)]));
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(world.network.take_calls(), BTreeMap::from([("batch", 3), ("commit", 3)]), "hints travel by themselves");
