@@ -236,7 +236,13 @@ mod tests {
 
     #[test]
     fn grants_add_up_and_vanish() {
-        let row = BucketRow { name: "b".into(), created_at_ms: 0, owner: String::new(), grants: Default::default() };
+        let row = BucketRow {
+            name: "b".into(),
+            created_at_ms: 0,
+            owner: String::new(),
+            grants: Default::default(),
+            settings: Default::default(),
+        };
         let row = regrant(row, "k", |held| held.with(Rights { read: true, ..Rights::default() }));
         assert_eq!(row.owner, "");
         let row = regrant(row, "k", |held| held.with(Rights::ALL));

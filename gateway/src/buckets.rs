@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use cairn_model::Envelope;
 use cairn_model::keys;
-use cairn_model::rows::{BucketNameRow, BucketRow, GateRow, Rights, TypedRow as _};
+use cairn_model::rows::{BucketNameRow, BucketRow, GateRow, Rights, Settings, TypedRow as _};
 use cairn_quorum::{Op, Sealing, UpdateError};
 use cairn_s3::answer::{BucketEntry, BucketList, location_constraint};
 use cairn_s3::operation::ListBuckets;
@@ -100,8 +100,13 @@ impl Core {
     pub(crate) async fn create_bucket(&self, op: &Op, name: &BucketName, owner: &str) -> Result<Created, Failure> {
         let id = BucketId::random(self.entropy.as_ref());
         let grants = (!owner.is_empty()).then(|| (owner.to_owned(), Rights::ALL)).into_iter().collect();
-        let row =
-            BucketRow { name: name.to_string(), created_at_ms: self.clock.now_ms(), owner: owner.to_owned(), grants };
+        let row = BucketRow {
+            name: name.to_string(),
+            created_at_ms: self.clock.now_ms(),
+            owner: owner.to_owned(),
+            grants,
+            settings: Settings::default(),
+        };
         loop {
             if let Some(bucket) = self.directory.current_bucket(&self.cluster, op, name).await? {
                 return Ok(Created::Taken(bucket.as_ref().clone()));

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use cairn_model::rows;
 use cairn_s3::checksum::{Algorithm, Checksum, Kind, ObjectChecksum};
 use cairn_s3::conditions::{ETagMatch, WriteConditions};
+use cairn_s3::cors::{Cors, RuleText};
 use cairn_s3::headers::{Metadata, ObjectHeaders};
 use cairn_s3::{ETag, S3Error};
 
@@ -115,6 +116,32 @@ pub(crate) fn conditions(stored: &rows::Condition) -> WriteConditions {
     }
 }
 
+pub(crate) fn stored_cors(cors: &Cors) -> rows::Cors {
+    let rule = |rule: RuleText| rows::CorsRule {
+        id: rule.id,
+        allowed_origins: rule.allowed_origins,
+        allowed_methods: rule.allowed_methods,
+        allowed_headers: rule.allowed_headers,
+        expose_headers: rule.expose_headers,
+        max_age_s: rule.max_age_s,
+    };
+    rows::Cors { rules: cors.to_texts().into_iter().map(rule).collect() }
+}
+
+/// An error where the row is damaged.
+pub(crate) fn cors(stored: &rows::Cors) -> Result<Cors, Failure> {
+    let rule = |rule: &rows::CorsRule| RuleText {
+        id: rule.id.clone(),
+        allowed_origins: rule.allowed_origins.clone(),
+        allowed_methods: rule.allowed_methods.clone(),
+        allowed_headers: rule.allowed_headers.clone(),
+        expose_headers: rule.expose_headers.clone(),
+        max_age_s: rule.max_age_s,
+    };
+    Cors::new(stored.rules.iter().map(rule).collect())
+        .map_err(|error| Failure::internal(format!("stored CORS rules are damaged: {error}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +170,22 @@ mod tests {
         let absent = WriteConditions { if_match: None, if_absent: true };
         assert_eq!(conditions(&stored_condition(&absent).unwrap()), absent);
         assert_eq!(conditions(&rows::Condition::Always), WriteConditions::default());
+    }
+
+    #[test]
+    fn cors_rules_round_trip() {
+        let list = |text: &str| vec![text.to_owned()];
+        let rule = RuleText {
+            id: Some("1".to_owned()),
+            allowed_origins: list("https://*.example"),
+            allowed_methods: list("PUT"),
+            allowed_headers: list("X-*"),
+            expose_headers: list("ETag"),
+            max_age_s: Some(5),
+        };
+        let given = Cors::new(vec![rule.clone()]).unwrap();
+        assert_eq!(cors(&stored_cors(&given)).unwrap().to_texts(), [rule]);
+        assert!(cors(&rows::Cors { rules: Vec::new() }).is_err());
     }
 
     #[test]

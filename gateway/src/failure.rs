@@ -13,7 +13,7 @@ pub(crate) const OUTCOME: HeaderName = HeaderName::from_static("x-cairn-outcome"
 pub(crate) const OUTCOME_UNKNOWN: HeaderValue = HeaderValue::from_static("unknown");
 
 /// The error a client gets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) error: S3Error,
     pub(crate) outcome_unknown: bool,

@@ -28,6 +28,7 @@ mod payload;
 mod rows;
 mod server;
 mod service;
+mod settings;
 mod unset;
 
 pub use config::{Config, Limits, ServerConfig, Tls};

@@ -28,7 +28,7 @@ use crate::exchange::{Answer, Exchange, bare, set};
 use crate::failure::{Failure, OUTCOME, OUTCOME_UNKNOWN};
 use crate::http::{Body, Handler, Inbound, full};
 use crate::payload::Payload;
-use crate::{buckets, list, multipart, objects, unset};
+use crate::{buckets, list, multipart, objects, settings, unset};
 
 /// The region, on answers about buckets.
 const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
@@ -130,6 +130,9 @@ async fn dispatch(x: &Exchange, operation: Operation, body: &mut Payload<'_>) ->
         Operation::ListParts(request) => multipart::list::parts(x, request).await,
         Operation::CompleteMultipartUpload(request) => multipart::complete::complete(x, request, body).await,
         Operation::AbortMultipartUpload(request) => multipart::abort::abort(x, request).await,
+        Operation::GetSetting(of) => settings::get(x, of.setting).await,
+        Operation::PutSetting(of) => settings::put(x, of.setting, body).await,
+        Operation::DeleteSetting(of) => settings::delete(x, of.setting).await,
         Operation::ReadUnset(request) => unset::read(x, request).await,
         Operation::Preflight(_) => Err(ErrorCode::AccessForbidden.into()),
         Operation::NotImplemented(what) => Err(S3Error::not_implemented(&what).into()),

@@ -1,6 +1,7 @@
 //! The XML bodies of answers, elements in AWS's order. Each type has `to_xml`.
 
 mod buckets;
+mod cors;
 mod listing;
 mod multipart;
 mod objects;

@@ -20,6 +20,7 @@ pub mod checksum;
 pub mod chunked;
 pub mod conditions;
 mod copy_source;
+pub mod cors;
 pub mod date;
 pub mod error;
 mod etag;

@@ -9,6 +9,7 @@ mod access;
 mod bucket;
 mod multipart;
 mod object;
+mod setting;
 mod unset;
 
 pub use access::{Access, Action, Resource, Row};
@@ -22,6 +23,7 @@ pub use multipart::{
 pub use object::{
     CopyObject, CopySource, DeleteObject, GetObjectAttributes, ObjectAttributes, ObjectRef, PutObject, ReadObject,
 };
+pub use setting::{BucketSetting, Setting};
 pub use unset::{ReadUnset, Unset};
 
 use cairn_types::BucketName;
@@ -51,6 +53,10 @@ pub enum Operation {
     ListParts(ListParts),
     CompleteMultipartUpload(CompleteMultipartUpload),
     AbortMultipartUpload(AbortMultipartUpload),
+    GetSetting(BucketSetting),
+    /// The setting is in the body: [`crate::xml::read`].
+    PutSetting(BucketSetting),
+    DeleteSetting(BucketSetting),
     /// A read of a configuration that cannot have been set: answered by [`ReadUnset::answer`].
     ReadUnset(ReadUnset),
     /// A browser's CORS preflight, judged before authentication.

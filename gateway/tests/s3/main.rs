@@ -8,4 +8,5 @@ mod listener;
 mod listing;
 mod multipart;
 mod objects;
+mod settings;
 mod support;

@@ -83,6 +83,9 @@ impl Operation {
             Self::ListParts(_) => row("ListParts", Method::GET, Write, Object),
             Self::CompleteMultipartUpload(_) => row("CompleteMultipartUpload", Method::POST, Write, Object),
             Self::AbortMultipartUpload(_) => row("AbortMultipartUpload", Method::DELETE, Write, Object),
+            Self::GetSetting(of) => of.setting.get_row(),
+            Self::PutSetting(of) => of.setting.put_row(),
+            Self::DeleteSetting(of) => of.setting.delete_row(),
             Self::ReadUnset(read) => read.what.row(),
             Self::Preflight(_) => row("Preflight", Method::OPTIONS, Public, Service),
             Self::NotImplemented(_) => row("NotImplemented", Method::GET, Authenticated, Service),
@@ -119,6 +122,7 @@ impl Operation {
             Self::ListObjectVersions(list) => Some(&list.bucket),
             Self::ListMultipartUploads(list) => Some(&list.bucket),
             Self::DeleteObjects(delete) => Some(&delete.bucket),
+            Self::GetSetting(of) | Self::PutSetting(of) | Self::DeleteSetting(of) => Some(&of.bucket),
             Self::ReadUnset(read) => Some(&read.bucket),
             Self::Preflight(preflight) => preflight.bucket.as_ref(),
             Self::PutObject(_)
@@ -169,6 +173,9 @@ impl Operation {
             | Self::ListObjectVersions(_)
             | Self::ListMultipartUploads(_)
             | Self::DeleteObjects(_)
+            | Self::GetSetting(_)
+            | Self::PutSetting(_)
+            | Self::DeleteSetting(_)
             | Self::ReadUnset(_)
             | Self::Preflight(_)
             | Self::NotImplemented(_) => return None,
@@ -189,7 +196,7 @@ impl Operation {
     #[must_use]
     pub fn xml_limit_bytes(&self) -> Option<usize> {
         match self {
-            Self::CreateBucket(_) => Some(crate::xml::read::MAX_CONFIGURATION_BYTES),
+            Self::CreateBucket(_) | Self::PutSetting(_) => Some(crate::xml::read::MAX_CONFIGURATION_BYTES),
             Self::DeleteObjects(_) => Some(crate::xml::read::MAX_DELETE_BYTES),
             Self::CompleteMultipartUpload(_) => Some(crate::xml::read::MAX_COMPLETE_BYTES),
             _ => None,
@@ -208,9 +215,6 @@ impl Unset {
             | Unset::BucketTagging
             | Unset::BucketPolicy
             | Unset::BucketPolicyStatus
-            | Unset::BucketCors
-            | Unset::BucketLifecycle
-            | Unset::BucketWebsite
             | Unset::BucketEncryption
             | Unset::BucketReplication
             | Unset::BucketNotification

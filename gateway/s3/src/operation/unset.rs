@@ -42,9 +42,6 @@ unset! {
     BucketTagging "GetBucketTagging";
     BucketPolicy "GetBucketPolicy";
     BucketPolicyStatus "GetBucketPolicyStatus";
-    BucketCors "GetBucketCors";
-    BucketLifecycle "GetBucketLifecycleConfiguration";
-    BucketWebsite "GetBucketWebsite";
     BucketEncryption "GetBucketEncryption";
     BucketReplication "GetBucketReplication";
     BucketNotification "GetBucketNotificationConfiguration";
@@ -89,9 +86,6 @@ impl ReadUnset {
             }
             Unset::BucketTagging => ErrorCode::NoSuchTagSet,
             Unset::BucketPolicy | Unset::BucketPolicyStatus => ErrorCode::NoSuchBucketPolicy,
-            Unset::BucketCors => ErrorCode::NoSuchCORSConfiguration,
-            Unset::BucketLifecycle => ErrorCode::NoSuchLifecycleConfiguration,
-            Unset::BucketWebsite => ErrorCode::NoSuchWebsiteConfiguration,
             Unset::BucketEncryption => ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
             Unset::BucketReplication => ErrorCode::ReplicationConfigurationNotFoundError,
             Unset::PublicAccessBlock => ErrorCode::NoSuchPublicAccessBlockConfiguration,

@@ -9,8 +9,8 @@ use super::{Head, conditions};
 use crate::error::{ErrorCode, S3Error};
 use crate::fields::Fields;
 use crate::operation::{
-    DeleteObjects, Encoding, ListMultipartUploads, ListObjectVersions, ListObjects, ListObjectsV2, Operation,
-    Preflight, ReadUnset, Unset,
+    BucketSetting, DeleteObjects, Encoding, ListMultipartUploads, ListObjectVersions, ListObjects, ListObjectsV2,
+    Operation, Preflight, ReadUnset, Setting, Unset,
 };
 use crate::query::Query;
 
@@ -24,6 +24,11 @@ impl Head<'_> {
             (&Method::GET, Some("location")) => Ok(Operation::GetBucketLocation(bucket)),
             (&Method::GET, Some("versions")) => self.list_versions(bucket),
             (&Method::GET, Some("uploads")) => self.list_uploads(bucket),
+            (method @ (&Method::GET | &Method::PUT | &Method::DELETE), Some(name))
+                if let Some(setting) = Setting::named(name) =>
+            {
+                self.setting(method, BucketSetting { bucket, setting })
+            }
             (&Method::GET, Some(name)) => match unset(name, self.fields.query().has("id")) {
                 Some(what) => Ok(Operation::ReadUnset(ReadUnset { bucket, key: None, version: None, what })),
                 None => not_built("GET", name),
@@ -45,6 +50,29 @@ impl Head<'_> {
             (method @ (&Method::PUT | &Method::DELETE | &Method::POST), Some(name)) => not_built(method.as_str(), name),
             _ => Err(ErrorCode::MethodNotAllowed.into()),
         }
+    }
+
+    fn setting(&self, method: &Method, of: BucketSetting) -> Result<Operation, S3Error> {
+        let setting = of.setting;
+        if *method == Method::GET {
+            return Ok(Operation::GetSetting(of));
+        }
+        if !setting.is_built() {
+            return not_built(method.as_str(), setting.sub_resource());
+        }
+        conditions::refuse_all(&self.fields)?;
+        if *method == Method::DELETE {
+            return Ok(Operation::DeleteSetting(of));
+        }
+        self.body.require_announced_checksum(&self.fields)?;
+        let has_checksum = self.body.content_md5.is_some() || self.body.checksum_algorithm().is_some();
+        if setting.needs_checksum() && !has_checksum {
+            return Err(S3Error::with_message(
+                ErrorCode::InvalidRequest,
+                "Missing required header for this request: Content-MD5 OR x-amz-checksum-*",
+            ));
+        }
+        Ok(Operation::PutSetting(of))
     }
 
     fn list_objects(&self, bucket: BucketName) -> Result<Operation, S3Error> {
@@ -142,13 +170,11 @@ fn unset(name: &str, has_id: bool) -> Option<Unset> {
         ("acl", _) => Unset::BucketAcl,
         ("analytics", true) => Unset::BucketAnalytics,
         ("analytics", false) => Unset::ListBucketAnalytics,
-        ("cors", _) => Unset::BucketCors,
         ("encryption", _) => Unset::BucketEncryption,
         ("intelligent-tiering", true) => Unset::BucketIntelligentTiering,
         ("intelligent-tiering", false) => Unset::ListBucketIntelligentTiering,
         ("inventory", true) => Unset::BucketInventory,
         ("inventory", false) => Unset::ListBucketInventory,
-        ("lifecycle", _) => Unset::BucketLifecycle,
         ("logging", _) => Unset::BucketLogging,
         ("metrics", true) => Unset::BucketMetrics,
         ("metrics", false) => Unset::ListBucketMetrics,
@@ -162,7 +188,6 @@ fn unset(name: &str, has_id: bool) -> Option<Unset> {
         ("requestPayment", _) => Unset::BucketRequestPayment,
         ("tagging", _) => Unset::BucketTagging,
         ("versioning", _) => Unset::BucketVersioning,
-        ("website", _) => Unset::BucketWebsite,
         _ => return None,
     })
 }

@@ -1,5 +1,7 @@
 //! Reads the XML bodies of requests, strictly: a known root, known elements, bounded in every direction.
 
+mod cors;
+
 use super::tree::Element;
 use crate::checksum::{Algorithm, Checksum};
 use crate::conditions::ETagMatch;
@@ -7,7 +9,9 @@ use crate::error::{ErrorCode, S3Error};
 use crate::etag::unquote;
 use crate::key::{ObjectKey, VersionId};
 
-/// The most bytes of a `CreateBucketConfiguration`.
+pub use cors::cors;
+
+/// The most bytes of a `CreateBucketConfiguration`, and of a bucket's setting.
 pub const MAX_CONFIGURATION_BYTES: usize = 64 << 10;
 /// The most bytes of a `Delete`: 1,000 keys of 1,024 bytes, each byte as a reference, with their frames.
 pub const MAX_DELETE_BYTES: usize = 8 << 20;

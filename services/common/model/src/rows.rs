@@ -13,6 +13,7 @@
 
 mod bucket;
 mod object;
+mod settings;
 mod upload;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -23,6 +24,7 @@ pub use object::{
     BlockRef, Blocks, Checksum, ChecksumAlgorithm, ChecksumType, Headers, ManifestPage, ManifestPart, ObjectData,
     ObjectHead, PageEntries, Pages,
 };
+pub use settings::{Cors, CorsRule, Settings};
 pub use upload::{Completed, Completing, Condition, PartRow, UploadRow, UploadState};
 
 /// Why bytes are not a row.
@@ -46,7 +48,7 @@ impl From<cairn_types::IdError> for RowError {
 
 /// A row that stands in an envelope's value or data.
 pub trait TypedRow: Sized {
-    /// The format this build writes, and the newest it reads.
+    /// The newest format this build reads.
     const FORMAT: u8 = 1;
     #[doc(hidden)]
     type Proto: Message + Default;
@@ -56,11 +58,17 @@ pub trait TypedRow: Sized {
     #[doc(hidden)]
     fn from_proto(proto: Self::Proto) -> Result<Self, RowError>;
 
+    /// The format this row is written in: the oldest that holds all of it, so that a reader of that format loses
+    /// nothing by rewriting it.
+    fn format(&self) -> u8 {
+        1
+    }
+
     /// The bytes that stand in the envelope.
     fn encode(&self) -> Bytes {
         let proto = self.to_proto();
         let mut out = BytesMut::with_capacity(1 + proto.encoded_len());
-        out.put_u8(Self::FORMAT);
+        out.put_u8(self.format());
         proto.encode_raw(&mut out);
         out.freeze()
     }

@@ -5,10 +5,11 @@ use crate::checksum::{Algorithm, Checksum, Kind};
 use crate::conditions::ETagMatch;
 use crate::error::ErrorCode;
 use crate::key::VersionId;
-use crate::operation::{Action, Encoding, Operation, Resource, Unset};
+use crate::operation::{Action, BucketSetting, Encoding, Operation, Resource, Setting, Unset};
 use crate::range::ByteRange;
 
 const EMPTY: (&str, &str) = ("content-length", "0");
+const MD5: (&str, &str) = ("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg==");
 const SOURCE: (&str, &str) = ("x-amz-copy-source", "/other-bucket/some%20key");
 
 /// An operation's name, its method, address and headers.
@@ -40,6 +41,11 @@ fn one_of_each() -> Vec<Case> {
         ("ListParts", "GET", upload(""), vec![]),
         ("CompleteMultipartUpload", "POST", upload(""), vec![]),
         ("AbortMultipartUpload", "DELETE", upload(""), vec![]),
+        ("GetBucketCors", "GET", "/bucket?cors".into(), vec![]),
+        ("PutBucketCors", "PUT", "/bucket?cors".into(), vec![MD5]),
+        ("DeleteBucketCors", "DELETE", "/bucket?cors".into(), vec![]),
+        ("GetBucketLifecycleConfiguration", "GET", "/bucket?lifecycle".into(), vec![]),
+        ("GetBucketWebsite", "GET", "/bucket?website".into(), vec![]),
         ("GetBucketVersioning", "GET", "/bucket?versioning".into(), vec![]),
         (
             "Preflight",
@@ -85,10 +91,12 @@ fn copies_need_their_source() {
 #[test]
 fn nothing_that_writes_is_open_to_readers() {
     for (name, method, uri, headers) in one_of_each() {
-        let action = operation(method, &uri, &headers).row().action;
+        let operation = operation(method, &uri, &headers);
+        let action = operation.row().action;
         let writes = matches!(method, "PUT" | "POST" | "DELETE");
         let may = matches!(action, Action::Write | Action::Owner | Action::CreateBucket);
-        assert_eq!(writes, may && name != "ListParts", "{name}");
+        let owners_read = matches!(operation, Operation::GetSetting(_));
+        assert_eq!(writes, may && name != "ListParts" && !owners_read, "{name}");
     }
 }
 
@@ -98,11 +106,9 @@ fn unset_configurations_are_reads() {
         "accelerate",
         "acl",
         "analytics",
-        "cors",
         "encryption",
         "intelligent-tiering",
         "inventory",
-        "lifecycle",
         "logging",
         "metrics",
         "notification",
@@ -115,7 +121,6 @@ fn unset_configurations_are_reads() {
         "requestPayment",
         "tagging",
         "versioning",
-        "website",
     ];
     let ids = ["analytics&id=1", "intelligent-tiering&id=1", "inventory&id=1", "metrics&id=1"];
     let object = ["acl", "tagging", "retention", "legal-hold"];
@@ -293,4 +298,26 @@ fn preflights_need_an_origin_and_a_method() {
     let headers = [method, ("origin", "http://a"), ("access-control-request-headers", "X-Amz-Date, content-type")];
     let Operation::Preflight(preflight) = operation("OPTIONS", "/bucket/key", &headers) else { panic!() };
     assert_eq!(preflight.headers, ["x-amz-date", "content-type"]);
+}
+
+#[test]
+fn settings_are_written_with_a_checksum_only() {
+    for (headers, expected) in [
+        (vec![MD5], None),
+        (vec![("x-amz-checksum-crc32", "AAAAAA==")], None),
+        (vec![EMPTY], Some(ErrorCode::InvalidRequest)),
+        (vec![("content-md5", "short")], Some(ErrorCode::InvalidDigest)),
+        (vec![MD5, ("if-match", "a")], Some(ErrorCode::NotImplemented)),
+    ] {
+        assert_eq!(code("PUT", "/bucket?cors", &headers), expected, "{headers:?}");
+    }
+    for setting in Setting::ALL {
+        let uri = format!("/bucket?{}", setting.sub_resource());
+        let of = BucketSetting { bucket: "bucket".parse().unwrap(), setting };
+        assert_eq!(operation("GET", &uri, &[]), Operation::GetSetting(of.clone()));
+        assert_eq!(operation("GET", &uri, &[]).row().action, Action::Owner);
+        if setting.is_built() {
+            assert_eq!(operation("DELETE", &uri, &[]), Operation::DeleteSetting(of));
+        }
+    }
 }

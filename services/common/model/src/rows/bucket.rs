@@ -7,7 +7,7 @@ use cairn_proto::model::v1;
 use cairn_register::Gate;
 use cairn_types::BucketId;
 
-use super::{RowError, TypedRow};
+use super::{Cors, RowError, Settings, TypedRow};
 
 /// `bucket_name`: who has this name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,7 +57,7 @@ impl Rights {
     }
 }
 
-/// `bucket`: owner, grants and, later, settings.
+/// `bucket`: owner, grants and settings.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BucketRow {
     pub name: String,
@@ -66,10 +66,17 @@ pub struct BucketRow {
     pub owner: String,
     /// By access key; no entry is [`Rights::is_none`].
     pub grants: BTreeMap<String, Rights>,
+    pub settings: Settings,
 }
 
 impl TypedRow for BucketRow {
+    /// 2: with settings.
+    const FORMAT: u8 = 2;
     type Proto = v1::BucketRow;
+
+    fn format(&self) -> u8 {
+        if self.settings.is_empty() { 1 } else { 2 }
+    }
 
     fn to_proto(&self) -> v1::BucketRow {
         let grant = |(access_key, rights): (&String, &Rights)| v1::Grant {
@@ -83,6 +90,7 @@ impl TypedRow for BucketRow {
             created_at_ms: self.created_at_ms,
             owner: self.owner.clone(),
             grants: self.grants.iter().map(grant).collect(),
+            cors: self.settings.cors.as_ref().map(Cors::to_proto),
         }
     }
 
@@ -93,7 +101,8 @@ impl TypedRow for BucketRow {
             .map(|grant| (grant.access_key, Rights { read: grant.read, write: grant.write, owner: grant.owner }))
             .filter(|(_, rights)| !rights.is_none())
             .collect();
-        Ok(Self { name: proto.name, created_at_ms: proto.created_at_ms, owner: proto.owner, grants })
+        let settings = Settings { cors: proto.cors.map(Cors::from_proto) };
+        Ok(Self { name: proto.name, created_at_ms: proto.created_at_ms, owner: proto.owner, grants, settings })
     }
 }
 
@@ -201,6 +210,7 @@ impl TypedRow for GateRow {
 mod tests {
     use proptest::prelude::{Strategy, any, prop_oneof, proptest};
 
+    use super::super::settings::tests::settings;
     use super::*;
 
     fn rights() -> impl Strategy<Value = Rights> {
@@ -213,9 +223,9 @@ mod tests {
         #[test]
         fn bucket_round_trip(
             name in ".*", owner in ".*", created_at_ms: u64,
-            grants in proptest::collection::btree_map(".{0,20}", rights(), 0..8),
+            grants in proptest::collection::btree_map(".{0,20}", rights(), 0..8), settings in settings(),
         ) {
-            let row = BucketRow { name, created_at_ms, owner, grants };
+            let row = BucketRow { name, created_at_ms, owner, grants, settings };
             assert_eq!(BucketRow::decode(&row.encode()), Ok(row));
         }
 
@@ -242,6 +252,21 @@ mod tests {
             drop(AccessKeyRow::decode(&bytes));
             drop(GateRow::decode(&bytes));
         }
+    }
+
+    #[test]
+    fn only_settings_need_the_newer_format() {
+        let name = "b".to_owned();
+        let mut row = BucketRow {
+            name,
+            created_at_ms: 0,
+            owner: String::new(),
+            grants: BTreeMap::new(),
+            settings: Settings::default(),
+        };
+        assert_eq!(row.encode()[0], 1);
+        row.settings.cors = Some(Cors { rules: Vec::new() });
+        assert_eq!(row.encode()[0], 2, "a build that does not know settings must not rewrite this");
     }
 
     #[test]
