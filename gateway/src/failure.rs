@@ -3,6 +3,7 @@
 use cairn_model::rows::RowError;
 use cairn_quorum::OpError;
 use cairn_s3::{ErrorCode, S3Error};
+use cairn_uploads::UploadError;
 use http::{HeaderName, HeaderValue};
 
 use crate::body::digest::Lost;
@@ -79,6 +80,15 @@ fn unknown() -> S3Error {
 impl From<RowError> for Failure {
     fn from(error: RowError) -> Self {
         Self::internal(error.to_string())
+    }
+}
+
+impl From<UploadError> for Failure {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Op(error) => error.into(),
+            UploadError::Row(error) => error.into(),
+        }
     }
 }
 

@@ -35,14 +35,7 @@ impl Object {
 
     /// The row of this object in its bucket.
     pub(crate) fn encode(&self, bucket: BucketId) -> Envelope {
-        Envelope {
-            owner: bucket.to_bytes(),
-            refs: self.data.manifest().into_iter().collect(),
-            objects: 1,
-            bytes: self.head.size,
-            value: self.head.encode(),
-            data: self.data.encode(),
-        }
+        self.head.envelope(bucket, &self.data)
     }
 }
 

@@ -14,10 +14,10 @@ use cairn_s3::operation::CompleteMultipartUpload;
 use cairn_s3::xml::read::{self, CompletedPart};
 use cairn_s3::{ErrorCode, S3Error};
 use cairn_types::ManifestId;
+use cairn_uploads::Finished;
 
 use super::Upload;
 use super::assemble::{Assembled, assemble, digest};
-use super::finish::Finished;
 use crate::body::write::Target;
 use crate::convert;
 use crate::exchange::{Answer, Exchange, xml};
@@ -53,8 +53,11 @@ pub(crate) async fn complete(x: &Exchange, request: CompleteMultipartUpload, bod
         let head = completing.head.clone();
         match x.core.finish_upload(x.op, &upload, completing).await? {
             Finished::Done if is_this => return answer(x, &request, &head),
-            Finished::Reopened(failure) if is_this => return Err(failure),
-            Finished::Done | Finished::Reopened(_) | Finished::Changed => {}
+            Finished::Reopened { current } if is_this => {
+                let etag = current.as_deref().map(convert::etag).transpose()?;
+                request.conditions.check(etag.as_ref())?;
+            }
+            Finished::Done | Finished::Reopened { .. } | Finished::Changed => {}
         }
     }
     Err(ErrorCode::ConditionalRequestConflict.into())

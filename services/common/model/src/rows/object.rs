@@ -5,6 +5,7 @@ use cairn_proto::model::v1;
 use cairn_types::{BlockHash, BucketId, ManifestId, OpId, UploadId};
 
 use super::{RowError, TypedRow};
+use crate::Envelope;
 
 /// Most bytes kept in the head itself.
 pub(super) const INLINE_MAX: usize = 8 * 1024;
@@ -22,6 +23,21 @@ pub struct ObjectHead {
     pub checksum: Option<Checksum>,
     /// Parts it was uploaded in; 0: a plain PUT.
     pub parts: u32,
+}
+
+impl ObjectHead {
+    /// The row of this object in its bucket.
+    #[must_use]
+    pub fn envelope(&self, bucket: BucketId, data: &ObjectData) -> Envelope {
+        Envelope {
+            owner: bucket.to_bytes(),
+            refs: data.manifest().into_iter().collect(),
+            objects: 1,
+            bytes: self.size,
+            value: self.encode(),
+            data: data.encode(),
+        }
+    }
 }
 
 /// What a client gave with an object and gets back with it.

@@ -54,8 +54,23 @@ pub enum Condition {
     Always,
     /// `If-None-Match: *`
     Absent,
-    /// `If-Match`, without quotes; `*`: any.
+    /// `If-Match`, without quotes, one of several between commas; `*`: any.
     Etag(String),
+}
+
+impl Condition {
+    /// Judges the entity tag of the object that is there, without quotes; none: there is no object.
+    #[must_use]
+    pub fn holds(&self, current: Option<&str>) -> bool {
+        match (self, current) {
+            (Condition::Always, _) => true,
+            (Condition::Absent, current) => current.is_none(),
+            (Condition::Etag(_), None) => false,
+            (Condition::Etag(wanted), Some(etag)) => {
+                wanted == "*" || wanted.split(',').any(|tag| tag.trim().eq_ignore_ascii_case(etag))
+            }
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -2,84 +2,87 @@
 //! (REGISTER §12 "Completing an upload").
 
 use cairn_model::keys;
-use cairn_model::rows::{Completed as Done, Completing, Condition, ObjectData, UploadState};
-use cairn_quorum::Op;
+use cairn_model::rows::{Completed as Done, Completing, Condition, ObjectData, ObjectHead, TypedRow as _, UploadState};
+use cairn_quorum::{Op, OpError};
 use cairn_register::{Base, Completed};
 
-use super::Upload;
-use crate::convert;
-use crate::core::Core;
-use crate::failure::Failure;
-use crate::objects::{Object, judge};
+use crate::{Upload, UploadError, Uploads};
 
 /// Times a completion follows its object's head on to another base.
 const TRIES: u32 = 16;
 
 /// How helping a completion ended.
-pub(crate) enum Finished {
+#[derive(Debug)]
+pub enum Finished {
     Done,
-    /// Its condition no longer held: the upload is open again.
-    Reopened(Failure),
+    /// Its condition no longer held of the object with this entity tag (none: there was no object): the upload is
+    /// open again.
+    Reopened {
+        current: Option<String>,
+    },
     /// Somebody else moved the upload on: look again.
     Changed,
 }
 
-impl Core {
+impl Uploads<'_> {
     /// Writes the head that `completing` describes, and the upload's end. Several may do this at once.
-    pub(crate) async fn finish_upload(
+    ///
+    /// # Errors
+    /// As [`cairn_quorum::Cluster::complete_head`]; [`OpError::Contended`] where the object's head kept changing.
+    pub async fn finish(
         &self,
         op: Op,
         upload: &Upload<'_>,
         mut completing: Completing,
-    ) -> Result<Finished, Failure> {
-        let row = keys::object(upload.bucket, upload.key.as_bytes());
-        let object = Object { head: completing.head.clone(), data: ObjectData::Parts(completing.parts.clone()) };
-        let envelope = object.encode(upload.bucket);
+    ) -> Result<Finished, UploadError> {
+        let row = keys::object(upload.bucket, upload.key);
+        let envelope = completing.head.envelope(upload.bucket, &ObjectData::Parts(completing.parts.clone()));
         let conditional = completing.condition != Condition::Always;
         for _ in 0..TRIES {
             // B2 counts from the Complete that is written in the row.
-            let op = Op { written_at_ms: completing.written_at_ms, ..op.renewed(self.operation_timeout()) };
+            let op = Op { written_at_ms: completing.written_at_ms, ..op.renewed(self.patience) };
             let (id, base) = (completing.op, completing.base);
             let completed =
                 self.cluster.complete_head(&op, row.clone(), id, base, envelope.clone(), conditional).await?;
             let onto = match completed {
                 Completed::Applied { .. } | Completed::Overwritten { .. } => {
-                    return self.close_upload(&op, upload, &completing).await;
+                    return self.close(&op, upload, &completing).await;
                 }
                 Completed::Moved { onto } => onto,
             };
             let found = self.cluster.read_row(&op, row.clone()).await?;
             let current = found.row.as_ref().and_then(|row| row.value.as_ref());
-            if let Err(failure) = judge(&convert::conditions(&completing.condition), current) {
-                let reopened =
-                    self.step_upload(&op, upload, |state| on_base(state, &completing, |_| UploadState::Open));
-                return Ok(if reopened.await? { Finished::Reopened(failure) } else { Finished::Changed });
+            let current = current.map(|envelope| ObjectHead::decode(&envelope.value)).transpose()?;
+            let current = current.map(|head| head.etag);
+            if !completing.condition.holds(current.as_deref()) {
+                let reopened = self.step(&op, upload, |state| on_base(state, &completing, |_| UploadState::Open));
+                return Ok(if reopened.await? { Finished::Reopened { current } } else { Finished::Changed });
             }
             if found.row.as_ref().is_none_or(|row| (row.root, row.op) != (onto.root, onto.op)) {
                 // What was met is gone or overwritten: the condition was not judged of it, so the base stays.
                 continue;
             }
             let base = completing.base.moved_to(&onto);
-            let moved = self.step_upload(&op, upload, |state| on_base(state, &completing, |now| moved(now, base)));
+            let moved = self.step(&op, upload, |state| on_base(state, &completing, |now| moved(now, base)));
             if !moved.await? {
                 return Ok(Finished::Changed);
             }
             completing.base = base;
         }
-        Err(cairn_quorum::OpError::Contended.into())
+        Err(OpError::Contended.into())
     }
 
     /// Marks the upload done; a repeat of its Complete is answered from there.
-    async fn close_upload(&self, op: &Op, upload: &Upload<'_>, completing: &Completing) -> Result<Finished, Failure> {
+    async fn close(&self, op: &Op, upload: &Upload<'_>, completing: &Completing) -> Result<Finished, UploadError> {
         let done = Done {
             op: completing.op,
             manifest: completing.parts.manifest,
             parts_digest: completing.parts_digest,
             head: completing.head.clone(),
-            at_ms: self.clock.now_ms(),
+            at_ms: self.cluster.clock().now_ms(),
         };
         // Where the step is refused, another has taken it: the head is written either way.
-        self.step_upload(op, upload, |state| match state {
+        self.step(op, upload, |state| match state {
             UploadState::Completing(now) if now.op == completing.op => Some(UploadState::Done(Box::new(done.clone()))),
             UploadState::Completing(_) | UploadState::Open | UploadState::Done(_) | UploadState::Aborted { .. } => None,
         })
