@@ -8,7 +8,7 @@ use cairn_proto::admin::v1::admin_service_client::AdminServiceClient;
 use cairn_proto::admin::v1::{
     AllowBucketRequest, Bucket, CreateBucketRequest, CreateKeyRequest, DeleteBucketRequest, DeleteKeyRequest,
     DenyBucketRequest, GetBucketRequest, GetKeyRequest, GetStatusRequest, GetStatusResponse, ImportKeyRequest, Key,
-    ListBucketsRequest, ListKeysRequest, Rights,
+    ListBucketsRequest, ListKeysRequest, ListWorkersRequest, Rights, Worker,
 };
 use cairn_proto::membership::v1::membership_service_client::MembershipServiceClient;
 use cairn_proto::membership::v1::{
@@ -110,6 +110,10 @@ impl Client {
     pub(crate) async fn create_bucket(&self, name: &str, owner_key: &str) -> Result<Bucket> {
         let request = CreateBucketRequest { name: name.to_owned(), owner_key: owner_key.to_owned() };
         answer(self.admin().await?.create_bucket(limited(request)).await)?.bucket.context("the answer names no bucket")
+    }
+
+    pub(crate) async fn list_workers(&self) -> Result<Vec<Worker>> {
+        Ok(answer(self.admin().await?.list_workers(limited(ListWorkersRequest {})).await)?.workers)
     }
 
     pub(crate) async fn list_buckets(&self) -> Result<Vec<Bucket>> {

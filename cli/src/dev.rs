@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use cairn_daemon::{Shutdown, make_directory};
+use cairn_daemon::{Period, Shutdown, make_directory};
 use clap::Args;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -56,6 +56,9 @@ pub(crate) struct DevArgs {
     /// Do not start a process again that died.
     #[arg(long)]
     no_restart: bool,
+    /// How often lifecycle rules are applied, where a day is too long to wait: `10s`, `1h` [default: 1d].
+    #[arg(long, value_name = "PERIOD")]
+    lifecycle_period: Option<Period>,
     /// Stop when standard input closes: for programs that start a store and must not leave it behind.
     #[arg(long)]
     exit_with_stdin: bool,
@@ -108,15 +111,15 @@ impl Dev {
         };
         let dev = Self { plan, data_dir, ready_files, launcher, nodes: Vec::new() };
         dev.remove_ready_files()?;
-        dev.write_configs()?;
+        dev.write_configs(args.lifecycle_period)?;
         Ok(dev)
     }
 
-    fn write_configs(&self) -> Result<()> {
-        self.plan
-            .processes
-            .iter()
-            .try_for_each(|process| place(process, &self.plan, &self.data_dir).write_config().map(drop))
+    fn write_configs(&self, lifecycle_period: Option<Period>) -> Result<()> {
+        self.plan.processes.iter().try_for_each(|process| {
+            let place = place(process, &self.plan, &self.data_dir);
+            Place { lifecycle_period, ..place }.write_config().map(drop)
+        })
     }
 
     /// Starts every process; at the first start makes the cluster, the key and the bucket.
@@ -320,6 +323,7 @@ fn place(process: &Process, plan: &Plan, data_dir: &Path) -> Place {
         dir: process.dir(data_dir),
         secret_file: secret_file(data_dir, &process.node),
         data_dir: data_dir.join(&process.node).join("data"),
+        lifecycle_period: None,
     }
 }
 

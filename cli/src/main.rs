@@ -14,6 +14,7 @@ mod setup;
 mod status;
 mod tls;
 mod token;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,6 +62,8 @@ enum Command {
     #[command(subcommand)]
     Tls(tls::TlsCommand),
     Bench(bench::BenchArgs),
+    #[command(subcommand)]
+    Worker(worker::WorkerCommand),
     /// Prints a completion script for a shell.
     Completions {
         shell: clap_complete::Shell,
@@ -102,6 +105,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Token(command) => token::run(command, &client()?, json).await?,
         Command::Tls(command) => tls::run(command, &location()?, json)?,
         Command::Bench(arguments) => bench::run(arguments, location()?, json).await?,
+        Command::Worker(command) => worker::run(command, &client()?, json).await?,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cairn", &mut std::io::stdout());
         }

@@ -1,5 +1,7 @@
 //! How commands answer: a table for people, JSON for programs.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -33,9 +35,22 @@ pub(crate) fn bytes(count: u64) -> String {
     format!("{}.{tenths} {}", count / unit, UNITS[power as usize - 1])
 }
 
+/// Milliseconds since 1970 as `2026-11-23T09:30:00Z`.
+pub(crate) fn time(unix_ms: u64) -> String {
+    // Later than this, humantime has no text.
+    const LAST_S: u64 = 253_402_300_799;
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs((unix_ms / 1000).min(LAST_S))).to_string()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::{bytes, time};
+
+    #[test]
+    fn times_are_utc() {
+        assert_eq!(time(784_111_777_999), "1994-11-06T08:49:37Z");
+        assert_eq!(time(u64::MAX), "9999-12-31T23:59:59Z");
+    }
 
     #[test]
     fn sizes_read_well() {

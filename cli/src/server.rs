@@ -21,6 +21,7 @@ use cairn_quorum::{BlockReplica, Cluster, ClusterParts, TableReplica};
 use cairn_rpc::{Identity, PeerRole};
 use cairn_table::Table;
 use cairn_types::{NodeName, StoreId, SystemClock, SystemEntropy};
+use cairn_workers::Lifecycle;
 use clap::Args;
 use serde::Deserialize;
 
@@ -185,6 +186,7 @@ impl ServerArgs {
             secret_file: setup::secret_in(&dir),
             data_dir: dir.join("data"),
             dir,
+            lifecycle_period: None,
         })
     }
 }
@@ -275,6 +277,8 @@ struct Process {
     identity: Identity,
     address: String,
     hosting: Vec<Hosting>,
+    /// Where there is a table.
+    lifecycle: Option<Lifecycle>,
     s3_url: Option<String>,
     config_file: PathBuf,
 }
@@ -311,12 +315,16 @@ impl Process {
         hosting.extend(table.iter().map(|table| host_table(table.clone(), config.capacity)));
         hosting.extend(block.iter().map(|block| host_block(block.clone(), config.capacity)));
         let mut s3_url = None;
+        let cluster = coordinator(&node, &identity, table.clone(), block);
+        let lifecycle = config.section(Role::Table, &config.table)?.zip(table).map(|(section, table)| {
+            Lifecycle::new(cluster.clone(), TableReplica::store(&*table), section.lifecycle.clone())
+        });
         if let Some(section) = is_gateway {
-            let gateway = open_gateway(section.clone(), &node, &identity, table, block).await?;
+            let gateway = open_gateway(section.clone(), &node, cluster).await?;
             s3_url = Some(gateway.s3_url());
             hosting.push(host_gateway(gateway, gateway_store, &node));
         }
-        Ok(Self { node, host, identity, address, hosting, s3_url, config_file: path.to_owned() })
+        Ok(Self { node, host, identity, address, hosting, lifecycle, s3_url, config_file: path.to_owned() })
     }
 
     /// Serves until `shutdown`; the ready files are there for just as long.
@@ -327,6 +335,9 @@ impl Process {
         let sources =
             self.hosting.iter().filter(|one| one.role != Role::Membership).map(|one| self.source(one)).collect();
         self.node.watch(&self.identity, sources, Arc::new(SystemClock), &shutdown);
+        if let Some(lifecycle) = self.lifecycle {
+            shutdown.spawn(lifecycle.run(shutdown.clone()));
+        }
         if args.single {
             let storage = self.hosting.iter().filter(|one| matches!(one.role, Role::Table | Role::Block)).count();
             shutdown.spawn(place_single(ready.clone(), storage));
@@ -425,14 +436,9 @@ async fn open_block(config: &Config, node: &Node) -> Result<Option<Arc<Block>>> 
     Ok(Some(block))
 }
 
-async fn open_gateway(
-    section: cairn_gateway::Config,
-    node: &Node,
-    identity: &Identity,
-    table: Option<Arc<Table>>,
-    block: Option<Arc<Block>>,
-) -> Result<Arc<Gateway>> {
-    let cluster = Cluster::new(ClusterParts {
+/// The process's one way to the cluster, for all roles that coordinate.
+fn coordinator(node: &Node, identity: &Identity, table: Option<Arc<Table>>, block: Option<Arc<Block>>) -> Cluster {
+    Cluster::new(ClusterParts {
         view: node.view.clone(),
         dial: Arc::new(identity.connector()),
         local_table: table.map(|table| table as Arc<dyn TableReplica>),
@@ -440,7 +446,10 @@ async fn open_gateway(
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         zone: Some(node.zone.clone()),
-    });
+    })
+}
+
+async fn open_gateway(section: cairn_gateway::Config, node: &Node, cluster: Cluster) -> Result<Arc<Gateway>> {
     let parts = cairn_gateway::Parts {
         cluster,
         secret: node.secret.clone(),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use cairn_daemon::{make_directory, replace_file};
+use cairn_daemon::{Period, make_directory, replace_file};
 use cairn_rpc::ClusterSecret;
 use cairn_types::SystemEntropy;
 use serde::Serialize;
@@ -23,7 +23,7 @@ pub(crate) struct Setup {
     #[serde(skip_serializing_if = "Option::is_none")]
     membership: Option<Directory>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    table: Option<Directory>,
+    table: Option<Table>,
     #[serde(skip_serializing_if = "Option::is_none")]
     block: Option<Directories>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,6 +45,18 @@ struct NodeSection {
 #[derive(Serialize, Debug)]
 struct Directory {
     directory: PathBuf,
+}
+
+#[derive(Serialize, Debug)]
+struct Table {
+    directory: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lifecycle: Option<Lifecycle>,
+}
+
+#[derive(Serialize, Debug)]
+struct Lifecycle {
+    period: Period,
 }
 
 #[derive(Serialize, Debug)]
@@ -75,6 +87,8 @@ pub(crate) struct Place {
     /// Shared by the processes of a machine.
     pub(crate) secret_file: PathBuf,
     pub(crate) data_dir: PathBuf,
+    /// How often lifecycle rules are applied, where `table` is among the roles; none: as usual.
+    pub(crate) lifecycle_period: Option<Period>,
 }
 
 impl Place {
@@ -102,7 +116,10 @@ impl Place {
                 membership: self.membership.clone(),
             },
             membership: directory("membership"),
-            table: directory("table"),
+            table: has("table").then(|| Table {
+                directory: self.data_dir.join("table"),
+                lifecycle: self.lifecycle_period.map(|period| Lifecycle { period }),
+            }),
             block: has("block").then(|| Directories { directories: vec![self.data_dir.join("block")] }),
             gateway: has("gateway").then(|| Gateway { listen: self.s3_listen.clone() }),
         }
@@ -186,6 +203,7 @@ mod tests {
             dir: dir.to_owned(),
             secret_file: secret_in(dir),
             data_dir: dir.join("data"),
+            lifecycle_period: None,
         }
     }
 

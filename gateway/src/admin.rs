@@ -10,10 +10,10 @@ mod status;
 
 use cairn_model::Envelope;
 use cairn_model::keys;
-use cairn_model::rows::{AccessKeyRow, BucketRow, Rights, TypedRow as _};
+use cairn_model::rows::{AccessKeyRow, BucketRow, Rights, TypedRow as _, WorkerRow};
 use cairn_quorum::{Op, UpdateError};
 use cairn_s3::ErrorCode;
-use cairn_types::{BucketName, Table};
+use cairn_types::{BucketId, BucketName, Table};
 use zeroize::Zeroizing;
 
 use crate::buckets::Created;
@@ -53,6 +53,14 @@ impl From<Failure> for AdminError {
 pub(crate) struct KeyInfo {
     pub(crate) id: String,
     pub(crate) row: AccessKeyRow,
+}
+
+/// How far background work has come with a bucket.
+#[derive(Debug)]
+pub(crate) struct WorkerInfo {
+    pub(crate) worker: String,
+    pub(crate) bucket: BucketId,
+    pub(crate) row: WorkerRow,
 }
 
 /// A key that was just made, with its secret.
@@ -113,6 +121,16 @@ impl Core {
         let rows = all_rows::<AccessKeyRow>(self, op, Table::AccessKey).await?;
         let key = |(id, row): (Vec<u8>, AccessKeyRow)| Some(KeyInfo { id: String::from_utf8(id).ok()?, row });
         Ok(rows.into_iter().filter_map(key).collect())
+    }
+
+    /// The newest run of each worker over each bucket.
+    pub(crate) async fn list_workers(&self, op: &Op) -> Result<Vec<WorkerInfo>, AdminError> {
+        let rows = all_rows::<WorkerRow>(self, op, Table::Worker).await?;
+        let worker = |(key, row): (Vec<u8>, WorkerRow)| {
+            let (worker, bucket, _) = keys::parse_worker(&key)?;
+            Some(WorkerInfo { worker: worker.to_owned(), bucket, row })
+        };
+        Ok(rows.into_iter().filter_map(worker).collect())
     }
 
     /// By its id, or by a name that only one key has.

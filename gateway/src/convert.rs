@@ -6,6 +6,7 @@ use cairn_s3::checksum::{Algorithm, Checksum, Kind, ObjectChecksum};
 use cairn_s3::conditions::{ETagMatch, WriteConditions};
 use cairn_s3::cors::{Cors, RuleText};
 use cairn_s3::headers::{Metadata, ObjectHeaders};
+use cairn_s3::lifecycle::{Expiration, Lifecycle, Rule};
 use cairn_s3::{ETag, S3Error};
 
 use crate::failure::Failure;
@@ -134,6 +135,40 @@ pub(crate) fn cors(stored: &rows::Cors) -> Result<Cors, Failure> {
         .map_err(|error| Failure::internal(format!("stored CORS rules are damaged: {error}")))
 }
 
+pub(crate) fn stored_lifecycle(lifecycle: Lifecycle) -> rows::Lifecycle {
+    let rule = |rule: Rule| rows::LifecycleRule {
+        id: rule.id,
+        enabled: rule.enabled,
+        legacy: rule.legacy,
+        prefix: rule.prefix,
+        size_above: rule.size_above,
+        size_below: rule.size_below,
+        expiration: rule.expiration.map(|expiration| match expiration {
+            Expiration::Days(days) => rows::Expiration::Days(days),
+            Expiration::DateMs(at) => rows::Expiration::DateMs(at),
+        }),
+        abort_after_days: rule.abort_after_days,
+    };
+    rows::Lifecycle { rules: lifecycle.rules.into_iter().map(rule).collect() }
+}
+
+pub(crate) fn lifecycle(stored: &rows::Lifecycle) -> Lifecycle {
+    let rule = |rule: &rows::LifecycleRule| Rule {
+        id: rule.id.clone(),
+        enabled: rule.enabled,
+        legacy: rule.legacy,
+        prefix: rule.prefix.clone(),
+        size_above: rule.size_above,
+        size_below: rule.size_below,
+        expiration: rule.expiration.map(|expiration| match expiration {
+            rows::Expiration::Days(days) => Expiration::Days(days),
+            rows::Expiration::DateMs(at) => Expiration::DateMs(at),
+        }),
+        abort_after_days: rule.abort_after_days,
+    };
+    Lifecycle { rules: stored.rules.iter().map(rule).collect() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +225,24 @@ mod tests {
         let given = Cors::new(vec![rule.clone()]).unwrap();
         assert_eq!(cors(&stored_cors(&given)).unwrap().to_texts(), [rule]);
         assert!(cors(&rows::Cors { rules: Vec::new() }).is_err());
+    }
+
+    #[test]
+    fn lifecycle_rules_round_trip() {
+        let rule = Rule { id: "a".into(), enabled: true, prefix: Some("p".into()), ..Rule::default() };
+        let given = Lifecycle {
+            rules: vec![
+                Rule { legacy: true, expiration: Some(Expiration::Days(3)), ..rule.clone() },
+                Rule {
+                    size_above: Some(1),
+                    size_below: Some(9),
+                    expiration: Some(Expiration::DateMs(5)),
+                    ..rule.clone()
+                },
+                Rule { enabled: false, prefix: None, abort_after_days: Some(7), ..rule },
+            ],
+        };
+        assert_eq!(lifecycle(&stored_lifecycle(given.clone())), given);
     }
 
     #[test]

@@ -6,6 +6,9 @@ use bytes::Bytes;
 use cairn_quorum::Op;
 use cairn_s3::answer::Owner;
 use cairn_s3::checksum::ObjectChecksum;
+use cairn_s3::date::http_date;
+use cairn_s3::lifecycle::expiration_header;
+use cairn_s3::uri::encode_component;
 use cairn_types::{BucketId, ManifestId};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -19,6 +22,9 @@ use crate::http::{Body, empty, full};
 /// What a handler answers with.
 pub(crate) type Answer = Result<Response<Body>, Failure>;
 
+const ABORT_DATE: HeaderName = HeaderName::from_static("x-amz-abort-date");
+const ABORT_RULE: HeaderName = HeaderName::from_static("x-amz-abort-rule-id");
+const EXPIRATION: HeaderName = HeaderName::from_static("x-amz-expiration");
 const CHECKSUM_TYPE: HeaderName = HeaderName::from_static("x-amz-checksum-type");
 
 /// Everything of a request but its operation and its body.
@@ -60,6 +66,23 @@ impl Exchange {
         let principal = &self.granted.principal.0;
         let id = self.granted.bucket()?.row.owner.as_str();
         Ok(if id == principal.id { self.owner() } else { owner(id, id) })
+    }
+
+    /// Says when the bucket's lifecycle rules let an object go, and by which of them.
+    pub(crate) fn set_expiration(&self, headers: &mut HeaderMap, key: &[u8], size: u64, modified_ms: u64) {
+        let rules = self.granted.bucket().ok().and_then(|bucket| bucket.row.settings.lifecycle.as_ref());
+        if let Some(due) = rules.and_then(|rules| rules.expiry(key, size, modified_ms)) {
+            set(headers, EXPIRATION, &expiration_header(due.at_ms, due.rule));
+        }
+    }
+
+    /// Says when the bucket's lifecycle rules abort an upload that is still open, and by which of them.
+    pub(crate) fn set_abort(&self, headers: &mut HeaderMap, key: &[u8], created_at_ms: u64) {
+        let rules = self.granted.bucket().ok().and_then(|bucket| bucket.row.settings.lifecycle.as_ref());
+        if let Some(due) = rules.and_then(|rules| rules.abort(key, created_at_ms)) {
+            set(headers, ABORT_DATE, &http_date(due.at_ms));
+            set(headers, ABORT_RULE, &encode_component(due.rule.as_bytes()));
+        }
     }
 
     /// The URL of an object, as the client would write it.

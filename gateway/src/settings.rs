@@ -7,17 +7,21 @@
 use cairn_model::rows::{BucketRow, Settings, TypedRow as _};
 use cairn_model::{Envelope, keys};
 use cairn_quorum::{Op, UpdateError};
+use cairn_s3::lifecycle::MINIMUM_SIZE_OF_TRANSITIONS;
 use cairn_s3::operation::Setting;
 use cairn_s3::xml::read;
 use cairn_s3::{ErrorCode, S3Error};
-use http::StatusCode;
+use http::{HeaderName, Response, StatusCode};
 
 use crate::convert;
 use crate::core::Core;
 use crate::directory::{Bucket, small_row};
-use crate::exchange::{Answer, Exchange, bare, xml};
+use crate::exchange::{Answer, Exchange, bare, set, xml};
 use crate::failure::Failure;
+use crate::http::Body;
 use crate::payload::Payload;
+
+const MINIMUM_SIZE: HeaderName = HeaderName::from_static("x-amz-transition-default-minimum-object-size");
 
 /// The setting as it is now, or AWS's own error where it is not set.
 pub(crate) async fn get(x: &Exchange, setting: Setting) -> Answer {
@@ -27,23 +31,36 @@ pub(crate) async fn get(x: &Exchange, setting: Setting) -> Answer {
     let settings = &bucket.row.settings;
     let document = match setting {
         Setting::Cors => settings.cors.as_ref().map(|cors| Ok::<_, Failure>(convert::cors(cors)?.to_xml())),
-        Setting::Lifecycle | Setting::Website => None,
+        Setting::Lifecycle => settings.lifecycle.as_ref().map(|rules| Ok(convert::lifecycle(rules).to_xml())),
+        Setting::Website => None,
     };
     let missing = || S3Error::new(setting.missing()).field("BucketName", name.as_str());
-    Ok(xml(document.ok_or_else(missing)??))
+    let mut response = xml(document.ok_or_else(missing)??);
+    describe(setting, &mut response);
+    Ok(response)
 }
 
 pub(crate) async fn put(x: &Exchange, setting: Setting, body: &mut Payload<'_>) -> Answer {
-    let document = body.read_all(read::MAX_CONFIGURATION_BYTES).await?;
+    let most = match setting {
+        Setting::Lifecycle => read::MAX_LIFECYCLE_BYTES,
+        Setting::Cors | Setting::Website => read::MAX_CONFIGURATION_BYTES,
+    };
+    let document = body.read_all(most).await?;
     let bucket = x.granted.bucket()?;
     match setting {
         Setting::Cors => {
             let cors = convert::stored_cors(&read::cors(&document)?);
             x.core.change_settings(&x.op(), bucket, |settings| settings.cors = Some(cors.clone())).await?;
         }
-        Setting::Lifecycle | Setting::Website => return Err(not_built(setting)),
+        Setting::Lifecycle => {
+            let rules = convert::stored_lifecycle(read::lifecycle(&document)?);
+            x.core.change_settings(&x.op(), bucket, |settings| settings.lifecycle = Some(rules.clone())).await?;
+        }
+        Setting::Website => return Err(not_built(setting)),
     }
-    Ok(bare(StatusCode::OK))
+    let mut response = bare(StatusCode::OK);
+    describe(setting, &mut response);
+    Ok(response)
 }
 
 /// Deleting what is not set is no error.
@@ -51,9 +68,19 @@ pub(crate) async fn delete(x: &Exchange, setting: Setting) -> Answer {
     let bucket = x.granted.bucket()?;
     match setting {
         Setting::Cors => x.core.change_settings(&x.op(), bucket, |settings| settings.cors = None).await?,
-        Setting::Lifecycle | Setting::Website => return Err(not_built(setting)),
+        Setting::Lifecycle => x.core.change_settings(&x.op(), bucket, |settings| settings.lifecycle = None).await?,
+        Setting::Website => return Err(not_built(setting)),
     }
     Ok(bare(StatusCode::NO_CONTENT))
+}
+
+/// What answers say beside the document: of lifecycle rules the smallest object that is moved to another storage class,
+/// which can only be AWS's default where none ever is.
+fn describe(setting: Setting, response: &mut Response<Body>) {
+    match setting {
+        Setting::Lifecycle => set(response.headers_mut(), MINIMUM_SIZE, MINIMUM_SIZE_OF_TRANSITIONS),
+        Setting::Cors | Setting::Website => {}
+    }
 }
 
 /// Parsing refuses these already ([`Setting::is_built`]).

@@ -27,6 +27,7 @@ mod etag;
 mod fields;
 pub mod headers;
 mod key;
+pub mod lifecycle;
 pub mod operation;
 mod query;
 pub mod range;

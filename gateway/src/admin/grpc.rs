@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cairn_model::rows::Rights;
+use cairn_model::keys;
+use cairn_model::rows::{Phase, Rights};
 use cairn_model::view::encode_view;
 use cairn_proto::admin::v1;
 use cairn_proto::admin::v1::admin_service_server::AdminService;
@@ -14,7 +15,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use http::StatusCode;
 use tonic::{Request, Response, Status};
 
-use super::{AdminError, KeyInfo, status};
+use super::{AdminError, KeyInfo, WorkerInfo, status};
 use crate::core::Core;
 use crate::directory::Bucket;
 
@@ -107,6 +108,25 @@ fn show_bucket(bucket: &Bucket, names: &BTreeMap<String, String>, (objects, byte
         grants: grants.collect(),
         objects,
         bytes,
+    }
+}
+
+fn show_worker(WorkerInfo { worker, bucket, row }: WorkerInfo) -> v1::Worker {
+    v1::Worker {
+        worker,
+        bucket: row.bucket_name,
+        bucket_id: bucket.to_bytes(),
+        phase: row.phase.name().to_owned(),
+        began_at_ms: row.began_at_ms,
+        ended_at_ms: row.ended_at_ms.unwrap_or(0),
+        at: match row.phase {
+            Phase::Uploads => keys::parse_upload(&row.cursor).map(|(key, _)| key.into()).unwrap_or_default(),
+            Phase::Objects | Phase::Done => row.cursor,
+        },
+        objects_judged: row.objects_judged,
+        objects_expired: row.objects_expired,
+        uploads_judged: row.uploads_judged,
+        uploads_aborted: row.uploads_aborted,
     }
 }
 
@@ -204,6 +224,11 @@ impl AdminService for Admin {
         let bucket = self.core.deny(&op, &bucket, &key, read_rights(rights)).await?;
         let bucket = self.describe(&op, bucket).await?;
         Ok(Response::new(v1::DenyBucketResponse { bucket: Some(bucket) }))
+    }
+
+    async fn list_workers(&self, _: Request<v1::ListWorkersRequest>) -> Answer<v1::ListWorkersResponse> {
+        let workers = self.core.list_workers(&self.op()).await?.into_iter().map(show_worker).collect();
+        Ok(Response::new(v1::ListWorkersResponse { workers }))
     }
 }
 

@@ -72,7 +72,9 @@ fn answer(x: &Exchange, request: &CompleteMultipartUpload, head: &ObjectHead) ->
         etag: convert::etag(&head.etag)?,
         checksum: convert::object_checksum(head)?,
     };
-    Ok(xml(completed.to_xml()))
+    let mut response = xml(completed.to_xml());
+    x.set_expiration(response.headers_mut(), object.key.as_bytes(), head.size, head.last_modified_ms);
+    Ok(response)
 }
 
 /// Checks the list, settles the pages, judges the condition, and writes down what will be done. None: somebody else

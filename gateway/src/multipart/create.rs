@@ -27,6 +27,7 @@ pub(crate) async fn create(x: &Exchange, create: CreateMultipartUpload) -> Answe
     let envelope = upload.envelope(&row);
     x.core.cluster.write(&x.op(), upload.row_key(), x.core.new_op(), Some(envelope)).await?;
     let mut response = xml(CreatedUpload { object: &create.object, upload_id: &id.to_string() }.to_xml());
+    x.set_abort(response.headers_mut(), create.object.key.as_bytes(), created_at_ms);
     if let Some((algorithm, kind)) = checksum {
         set(response.headers_mut(), CHECKSUM_ALGORITHM, algorithm.name());
         set(response.headers_mut(), CHECKSUM_TYPE, kind.name());

@@ -39,7 +39,9 @@ pub(crate) async fn parts(x: &Exchange, request: ListParts) -> Answer {
         owner: x.bucket_owner()?,
         checksum: row.checksum.map(|(algorithm, kind)| (convert::algorithm(algorithm), convert::kind(kind))),
     };
-    Ok(xml(listing.to_xml()))
+    let mut response = xml(listing.to_xml());
+    x.set_abort(response.headers_mut(), upload.key.as_bytes(), row.created_at_ms);
+    Ok(response)
 }
 
 fn entry(number: u16, part: &PartRow) -> Result<PartEntry, Failure> {

@@ -48,7 +48,9 @@ pub(crate) async fn copy(x: &Exchange, copy: CopyObject) -> Answer {
         modified_unix_ms: object.head.last_modified_ms,
         checksum: convert::object_checksum(&object.head)?,
     };
-    Ok(xml(result.to_xml()))
+    let mut response = xml(result.to_xml());
+    x.set_expiration(response.headers_mut(), key, object.head.size, object.head.last_modified_ms);
+    Ok(response)
 }
 
 /// The settled object a copy reads; the right to read it was checked with the request's others (SECURITY V7).

@@ -32,7 +32,7 @@ struct Selection {
 
 pub(crate) async fn get(x: &Exchange, read: ReadObject) -> Answer {
     let (object, selection) = select(x, &read).await?;
-    let response = answer(&read, &object, &selection)?;
+    let response = answer(x, &read, &object, &selection)?;
     let bytes = x.core.open(x.op, object.data, selection.bytes, Purpose::Answer).await?;
     let body =
         stream(bytes.map(|piece| {
@@ -43,7 +43,7 @@ pub(crate) async fn get(x: &Exchange, read: ReadObject) -> Answer {
 
 pub(crate) async fn head(x: &Exchange, read: ReadObject) -> Answer {
     let (object, selection) = select(x, &read).await?;
-    answer(&read, &object, &selection)
+    answer(x, &read, &object, &selection)
 }
 
 async fn select(x: &Exchange, read: &ReadObject) -> Result<(Object, Selection), Failure> {
@@ -111,7 +111,7 @@ fn locate(parts: &[ManifestPart], number: u16, begin: &mut u64) -> Option<Locate
 }
 
 /// Status and headers, as both GET and HEAD have them.
-fn answer(read: &ReadObject, object: &Object, selection: &Selection) -> Result<Response<Body>, Failure> {
+fn answer(x: &Exchange, read: &ReadObject, object: &Object, selection: &Selection) -> Result<Response<Body>, Failure> {
     let head = &object.head;
     let mut response = Response::new(empty());
     let headers = response.headers_mut();
@@ -122,6 +122,7 @@ fn answer(read: &ReadObject, object: &Object, selection: &Selection) -> Result<R
     headers.insert(CONTENT_LENGTH, HeaderValue::from(selection.bytes.end - selection.bytes.start));
     set(headers, ETAG, &convert::etag(&head.etag)?.quoted());
     set(headers, LAST_MODIFIED, &http_date(head.last_modified_ms));
+    x.set_expiration(headers, read.object.key.as_bytes(), head.size, head.last_modified_ms);
     if let (true, Some(checksum)) = (read.with_checksum, &selection.checksum) {
         set_checksum(headers, checksum);
     }

@@ -33,13 +33,15 @@ pub(crate) async fn put(x: &Exchange, put: PutObject, body: &mut Payload<'_>) ->
         data: stored.data,
     };
     let version = x.core.new_op();
-    let envelope = new.object(version, x.core.clock.now_ms()).encode(target.bucket);
+    let (size, now_ms) = (new.size, x.core.clock.now_ms());
+    let envelope = new.object(version, now_ms).encode(target.bucket);
     match pending {
         Some(pending) => drop(pending.commit(version, Some(envelope)).await?),
         None => write_if(x, key, version, &put.conditions, Some(envelope)).await?,
     }
     let mut response = bare(StatusCode::OK);
     set(response.headers_mut(), ETAG, &etag.quoted());
+    x.set_expiration(response.headers_mut(), key, size, now_ms);
     if let Some(checksum) = &checksum {
         set_checksum(response.headers_mut(), checksum);
     }

@@ -4,6 +4,7 @@
 
 mod access;
 mod buckets;
+mod lifecycle;
 mod listener;
 mod listing;
 mod multipart;

@@ -16,7 +16,7 @@ use cairn_proto::admin::v1::admin_service_client::AdminServiceClient;
 use cairn_proto::admin::v1::{AllowBucketRequest, CreateBucketRequest, CreateKeyRequest, Rights};
 use cairn_quorum::{BlockReplica, Cluster, ClusterParts, Dial, TableReplica};
 use cairn_rpc::{CallError, ClusterSecret, ViewCell};
-use cairn_types::{ClusterId, Epoch, OpId, StoreId, SystemClock, SystemEntropy};
+use cairn_types::{Clock, ClusterId, Epoch, OpId, StoreId, SystemClock, SystemEntropy};
 use tonic::service::{Routes, RoutesBuilder};
 
 use self::blocks::MemoryBlock;
@@ -41,7 +41,7 @@ impl Switch {
     }
 }
 
-const fn table_store(index: u8) -> StoreId {
+pub(crate) const fn table_store(index: u8) -> StoreId {
     StoreId([0x10 + index; 16])
 }
 
@@ -150,17 +150,22 @@ impl World {
         self.gateway_with(Config::default()).await
     }
 
-    pub(crate) async fn gateway_with(&self, config: Config) -> Running {
-        cairn_rpc::install_crypto_provider();
-        let cluster = Cluster::new(ClusterParts {
+    /// A coordinator of its own, by the machine's clock or another.
+    pub(crate) fn cluster(&self, clock: Arc<dyn Clock>) -> Cluster {
+        Cluster::new(ClusterParts {
             view: Arc::new(ViewCell::new(self.view.clone())),
             dial: Arc::new(MemoryDial { tables: self.tables.clone(), blocks: self.blocks.clone() }),
             local_table: None,
             local_block: None,
-            clock: Arc::new(SystemClock),
+            clock,
             entropy: Arc::new(SystemEntropy),
             zone: None,
-        });
+        })
+    }
+
+    pub(crate) async fn gateway_with(&self, config: Config) -> Running {
+        cairn_rpc::install_crypto_provider();
+        let cluster = self.cluster(Arc::new(SystemClock));
         let secret = ClusterSecret::from_bytes(&[9; 32]).unwrap();
         let parts = Parts { cluster, secret, clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) };
         let config = Config { listen: "127.0.0.1:0".to_owned(), ..config };

@@ -157,6 +157,20 @@ impl Blocks {
         self.blocking(&self.reads, context, look).await?.map_err(index_error)
     }
 
+    /// The first `limit` references behind `after`, at most as many as one call may change.
+    pub(crate) async fn references_after(
+        self: &Arc<Self>,
+        context: &CallContext,
+        after: Option<(BlockHash, ManifestId)>,
+        limit: usize,
+    ) -> Result<Vec<(BlockHash, Reference)>, CallError> {
+        self.fence.check_store(context)?;
+        check_batch(limit)?;
+        let blocks = self.clone();
+        let look = move || blocks.index.references_after(after, limit);
+        self.blocking(&self.reads, context, look).await?.map_err(index_error)
+    }
+
     /// Lets `decide` look and collect changes under the locks of `hashes`, and commits them, synced. It is finished even
     /// where the caller stops waiting.
     async fn change<T: Send + 'static>(

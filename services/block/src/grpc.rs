@@ -9,7 +9,7 @@ use cairn_proto::block::v1::block_service_server::{BlockService, BlockServiceSer
 use cairn_proto::block::v1::{self, DirectoryInfo};
 use cairn_proto::common::v1::{Frame, RequestHeader};
 use cairn_quorum::BlockReplica;
-use cairn_quorum::wire::decode_get_request;
+use cairn_quorum::wire::{decode_get_request, decode_list_request, encode_reference};
 use cairn_rpc::limits::MAX_MESSAGE_BYTES;
 use cairn_rpc::{CallContext, CallError, serve_session};
 use cairn_types::{Epoch, RequestId};
@@ -125,6 +125,24 @@ impl BlockService for Service {
         let mut request = request.into_inner();
         let context = self.context(request.header.take())?;
         Ok(Response::new(self.0.answer_stat(&context, &request).await?))
+    }
+
+    async fn list_references(
+        &self,
+        request: Request<v1::ListReferencesRequest>,
+    ) -> Result<Response<v1::ListReferencesResponse>, Status> {
+        let mut request = request.into_inner();
+        let context = self.context(request.header.take())?;
+        let (after, limit) = decode_list_request(&request).map_err(invalid)?;
+        let references = self.0.blocks.references_after(&context, after, limit).await?;
+        let references = references.iter().map(|(hash, reference)| v1::BlockReference {
+            hash: hash.to_bytes(),
+            reference: Some(encode_reference(reference)),
+        });
+        Ok(Response::new(v1::ListReferencesResponse {
+            store_id: self.0.store().to_bytes(),
+            references: references.collect(),
+        }))
     }
 
     async fn info(&self, _request: Request<v1::InfoRequest>) -> Result<Response<v1::InfoResponse>, Status> {

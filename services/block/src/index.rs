@@ -127,6 +127,26 @@ impl Index {
         Ok(references)
     }
 
+    /// The first `limit` references of all blocks behind `after`, in the order of blocks and manifests.
+    pub(crate) fn references_after(
+        &self,
+        after: Option<(BlockHash, ManifestId)>,
+        limit: usize,
+    ) -> Result<Vec<(BlockHash, Reference)>, cairn_store::Error> {
+        let start = match &after {
+            None => vec![Tag::Reference as u8],
+            Some((hash, manifest)) => key(Tag::Reference, &[hash.as_bytes(), manifest.as_bytes(), &[0]]),
+        };
+        let mut cursor = self.store.scan(&start, Some(&[Tag::Reference as u8 + 1]));
+        let mut references = Vec::new();
+        while references.len() < limit
+            && let Some((key, value)) = cursor.next()?
+        {
+            references.push(codec::decode_reference_of(&key[1..], value)?);
+        }
+        Ok(references)
+    }
+
     /// Whether anybody references `hash`, `without` these manifests.
     fn is_referenced(&self, hash: BlockHash, without: &[ManifestId]) -> Result<bool, cairn_store::Error> {
         let prefix = key(Tag::Reference, &[hash.as_bytes()]);

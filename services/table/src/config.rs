@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use cairn_daemon::{NodeConfig, Size};
+use cairn_workers::LifecycleConfig;
 use serde::{Deserialize, Serialize};
 
 /// The whole file of a table that runs by itself.
@@ -25,11 +26,19 @@ pub struct Config {
     pub reserve: Size,
     /// Memory for buffered writes and cached rows together.
     pub memory: Size,
+    /// Applies lifecycle rules to the buckets of which this store is the first live replica.
+    pub lifecycle: LifecycleConfig,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { directory: PathBuf::new(), capacity: None, reserve: Size(256 << 20), memory: Size(8 << 20) }
+        Self {
+            directory: PathBuf::new(),
+            capacity: None,
+            reserve: Size(256 << 20),
+            memory: Size(8 << 20),
+            lifecycle: LifecycleConfig::default(),
+        }
     }
 }
 

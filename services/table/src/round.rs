@@ -230,7 +230,8 @@ fn update_shard(
         | Table::AdminToken
         | Table::Manifest
         | Table::Upload
-        | Table::Part => {}
+        | Table::Part
+        | Table::Worker => {}
     }
     shard.changed |= shard.value != before;
     shard.value.gate != before.gate

@@ -84,9 +84,13 @@ impl Rows {
 pub(crate) fn shard_key(key: &RowKey, place: Place) -> Option<Vec<u8>> {
     match key.table {
         Table::Object | Table::Gate | Table::Upload => Some(keys::shard(place, &key.partition_key)),
-        Table::BucketName | Table::Bucket | Table::AccessKey | Table::AdminToken | Table::Manifest | Table::Part => {
-            None
-        }
+        Table::BucketName
+        | Table::Bucket
+        | Table::AccessKey
+        | Table::AdminToken
+        | Table::Manifest
+        | Table::Part
+        | Table::Worker => None,
     }
 }
 

@@ -8,9 +8,10 @@ use anyhow::{Context as _, bail, ensure};
 use cairn_daemon::{Host, Hosted, Node, NodeSource, Shutdown};
 use cairn_model::view::encode_status;
 use cairn_proto::membership::v1::{NodeRecord, Role, Status};
-use cairn_quorum::TableReplica as _;
+use cairn_quorum::{Cluster, ClusterParts, TableReplica as _};
 use cairn_rpc::{Identity, PeerRole, WithSession};
 use cairn_types::{SystemClock, SystemEntropy};
+use cairn_workers::Lifecycle;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tonic::service::RoutesBuilder;
@@ -83,6 +84,7 @@ pub struct Server {
     identity: Identity,
     table: Arc<Table>,
     source: NodeSource,
+    lifecycle: Lifecycle,
 }
 
 impl Server {
@@ -93,6 +95,7 @@ impl Server {
     pub async fn bind(config: ServerConfig) -> anyhow::Result<Self> {
         let node = Node::open(config.node)?;
         let (directory, capacity) = (config.table.directory.clone(), config.table.capacity);
+        let lifecycle = config.table.lifecycle.clone();
         ensure!(!directory.as_os_str().is_empty(), "table.directory is missing");
         let expected = node.machine.recorded(&node.name)?;
         let parts = Parts {
@@ -115,9 +118,19 @@ impl Server {
             capacity_bytes: capacity.map_or_else(|| table.capacity(), |capacity| capacity.bytes()),
             ..NodeRecord::default()
         };
+        let cluster = Cluster::new(ClusterParts {
+            view: node.view.clone(),
+            dial: Arc::new(identity.connector()),
+            local_table: Some(table.clone()),
+            local_block: None,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            zone: Some(node.zone.clone()),
+        });
+        let lifecycle = Lifecycle::new(cluster, store, lifecycle);
         let reported = table.clone();
         let source: NodeSource = Arc::new(move || NodeRecord { status: Some(reported.report()), ..record.clone() });
-        Ok(Self { node, host, identity, table, source })
+        Ok(Self { node, host, identity, table, source, lifecycle })
     }
 
     /// The bound address; tests ask for port 0.
@@ -138,6 +151,7 @@ impl Server {
     /// The listener or the store failed.
     pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         self.node.watch(&self.identity, vec![self.source], Arc::new(SystemClock), &shutdown);
+        shutdown.spawn(self.lifecycle.run(shutdown.clone()));
         let hosted: Vec<Arc<dyn Hosted>> = vec![self.table];
         self.host.serve(hosted, shutdown).await
     }

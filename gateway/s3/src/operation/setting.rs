@@ -43,8 +43,8 @@ impl Setting {
     #[must_use]
     pub const fn is_built(self) -> bool {
         match self {
-            Self::Cors => true,
-            Self::Lifecycle | Self::Website => false,
+            Self::Cors | Self::Lifecycle => true,
+            Self::Website => false,
         }
     }
 

@@ -5,6 +5,7 @@ use http::Method;
 use crate::error::{ErrorCode, S3Error};
 use crate::fields::Fields;
 use crate::headers::is_metadata;
+use crate::lifecycle::MINIMUM_SIZE_OF_TRANSITIONS;
 use crate::query::Query;
 
 /// Sub-resources of buckets and objects that AWS documents. A request names at most one.
@@ -94,7 +95,7 @@ const ACCEPTED: [&str; 35] = [
 ];
 
 /// `x-amz-*` fields of which these values, in any case, ask for nothing that is not so anyway.
-const ACCEPTED_VALUES: [(&str, &[&str]); 7] = [
+const ACCEPTED_VALUES: [(&str, &[&str]); 8] = [
     ("x-amz-acl", &["private", "bucket-owner-full-control"]),
     ("x-amz-bucket-object-lock-enabled", &["false"]),
     ("x-amz-bypass-governance-retention", &["false"]),
@@ -104,6 +105,8 @@ const ACCEPTED_VALUES: [(&str, &[&str]); 7] = [
     ("x-amz-request-payer", &["requester"]),
     // Without tags both directives copy the same.
     ("x-amz-tagging-directive", &["COPY", "REPLACE"]),
+    // Nothing is ever moved to another storage class; this is the default.
+    ("x-amz-transition-default-minimum-object-size", &[MINIMUM_SIZE_OF_TRANSITIONS]),
 ];
 
 /// Storage classes AWS has and we have not.

@@ -1,6 +1,7 @@
 //! Reads the XML bodies of requests, strictly: a known root, known elements, bounded in every direction.
 
 mod cors;
+mod lifecycle;
 
 use super::tree::Element;
 use crate::checksum::{Algorithm, Checksum};
@@ -10,6 +11,7 @@ use crate::etag::unquote;
 use crate::key::{ObjectKey, VersionId};
 
 pub use cors::cors;
+pub use lifecycle::{MAX_LIFECYCLE_BYTES, lifecycle};
 
 /// The most bytes of a `CreateBucketConfiguration`, and of a bucket's setting.
 pub const MAX_CONFIGURATION_BYTES: usize = 64 << 10;

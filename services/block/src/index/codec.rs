@@ -93,6 +93,13 @@ fn block(mut input: &[u8]) -> Result<Block, DecodeError> {
     Ok(Block { location, size, crc32c, doomed_ms, damaged: flags & FLAG_DAMAGED != 0 })
 }
 
+/// `hash 32 | manifest 16` and a reference.
+pub(super) fn decode_reference_of(key: &[u8], value: &[u8]) -> Result<(BlockHash, Reference), Error> {
+    let mut rest = key;
+    let hash = array(&mut rest).map_err(|error| damaged("a reference's key", &error))?;
+    Ok((BlockHash(hash), decode_reference(rest, value)?))
+}
+
 pub(super) fn decode_reference(manifest: &[u8], mut value: &[u8]) -> Result<Reference, Error> {
     let manifest = ManifestId::try_from(manifest).map_err(|error| Error::Corrupt(error.to_string()))?;
     reference::decode(manifest, &mut value).map_err(|error| damaged("a reference", &error))

@@ -14,6 +14,7 @@ use cairn_placement::ClusterView;
 use cairn_proto::block::v1;
 use cairn_proto::block::v1::block_service_client::BlockServiceClient;
 use cairn_proto::common::v1::RequestHeader;
+use cairn_quorum::wire::decode_reference;
 use cairn_quorum::{BlockReplica, RemoteBlock};
 use cairn_rpc::{CallContext, CallError, ClusterSecret, Connector, Identity, PeerRole, PeerService};
 use cairn_types::{BlockHash, Epoch, StoreId};
@@ -154,6 +155,47 @@ async fn errors_keep_their_meaning_over_the_wire() {
     assert!(matches!(remote.get(BlockHash::of(&block)).await, Err(CallError::NotFound(_))));
     let other = Remote::new(&running.address, StoreId([3; 16]));
     assert!(matches!(other.get(BlockHash::of(&block)).await, Err(CallError::WrongStore { .. })));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn all_references_are_listed_page_by_page() {
+    let running = Running::start().await;
+    let remote = running.remote();
+    let mut expected = Vec::new();
+    for seed in 0..3 {
+        let block = data(1000, seed);
+        for manifest in 1..4 {
+            remote.replica.put(&remote.context(), put(&block, manifest)).await.unwrap();
+            expected.push((BlockHash::of(&block), reference(manifest).manifest));
+        }
+    }
+    let dropped = expected.swap_remove(4);
+    remote.replica.drop_references(&remote.context(), vec![dropped]).await.unwrap();
+    expected.sort();
+    let mut client = running.client(PeerRole::Admin);
+    for limit in [1, 4, 8, 1000] {
+        let mut request = v1::ListReferencesRequest { header: running.header(0), limit, ..Default::default() };
+        let mut found = Vec::new();
+        loop {
+            let page = client.list_references(request.clone()).await.unwrap().into_inner().references;
+            for one in &page {
+                let reference = decode_reference(one.reference.clone().unwrap()).unwrap();
+                found.push((BlockHash::try_from(one.hash.as_ref()).unwrap(), reference.manifest));
+            }
+            if page.len() < limit as usize {
+                break;
+            }
+            let (hash, manifest) = found.last().unwrap();
+            (request.after_hash, request.after_manifest_id) = (hash.to_bytes(), manifest.to_bytes());
+        }
+        assert_eq!(found, expected, "{limit} a page");
+    }
+    for limit in [0, 1001] {
+        let request = v1::ListReferencesRequest { header: running.header(0), limit, ..Default::default() };
+        let refused = client.list_references(request).await.unwrap_err();
+        assert!(matches!(CallError::from(refused), CallError::Invalid(_)), "{limit}");
+    }
     running.stop().await;
 }
 

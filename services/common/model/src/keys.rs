@@ -108,6 +108,26 @@ pub fn parse_part(sort_key: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(sort_key.try_into().ok()?))
 }
 
+/// How far the worker `name` has come with one shard of a bucket. In a small table, so that all of them are one range.
+#[must_use]
+pub fn worker(name: &str, bucket: BucketId, at: Shard) -> RowKey {
+    let mut key = BytesMut::with_capacity(name.len() + 1 + BucketId::LEN + 2);
+    key.put_slice(name.as_bytes());
+    key.put_u8(0);
+    key.put_slice(bucket.as_bytes());
+    key.put_u16(at);
+    small(Table::Worker, key.freeze())
+}
+
+/// The worker's name, bucket and shard of a sort key made by [`worker`].
+#[must_use]
+pub fn parse_worker(sort_key: &[u8]) -> Option<(&str, BucketId, Shard)> {
+    let (rest, shard) = sort_key.split_last_chunk::<2>()?;
+    let (name, bucket) = rest.split_last_chunk::<{ BucketId::LEN }>()?;
+    let name = std::str::from_utf8(name.strip_suffix(&[0])?).ok()?;
+    Some((name, BucketId(*bucket), Shard::from_be_bytes(*shard)))
+}
+
 fn small(table: Table, sort_key: Bytes) -> RowKey {
     RowKey { table, partition_key: Bytes::from_static(SMALL_TABLE), sort_key }
 }
@@ -149,7 +169,16 @@ mod tests {
         #[test]
         fn foreign_sort_keys_never_panic(bytes: Vec<u8>) {
             drop(parse_upload(&bytes));
+            if let Some((name, bucket, at)) = parse_worker(&bytes) {
+                assert_eq!(worker(name, bucket, at).sort_key, bytes);
+            }
             assert_eq!(parse_part(&bytes).is_some(), bytes.len() == 2);
+        }
+
+        #[test]
+        fn worker_keys_round_trip(name in "[a-z]{1,12}", bucket: [u8; 16], at: u16) {
+            let key = worker(&name, BucketId(bucket), at);
+            assert_eq!(parse_worker(&key.sort_key), Some((name.as_str(), BucketId(bucket), at)));
         }
 
         #[test]

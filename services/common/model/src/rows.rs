@@ -12,20 +12,24 @@
 //! no new format. Field numbers and format numbers are never reused.
 
 mod bucket;
+mod lifecycle;
 mod object;
 mod settings;
 mod upload;
+mod worker;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use prost::Message;
 
 pub use bucket::{AccessKeyRow, BucketNameRow, BucketRow, GateRow, Rights};
+pub use lifecycle::{DAY_MS, Due, Expiration, Lifecycle, LifecycleRule};
 pub use object::{
     BlockRef, Blocks, Checksum, ChecksumAlgorithm, ChecksumType, Headers, ManifestPage, ManifestPart, ObjectData,
     ObjectHead, PageEntries, Pages,
 };
 pub use settings::{Cors, CorsRule, Settings};
 pub use upload::{Completed, Completing, Condition, PartRow, UploadRow, UploadState};
+pub use worker::{Phase, WorkerRow};
 
 /// Why bytes are not a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

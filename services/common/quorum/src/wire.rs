@@ -13,9 +13,9 @@ mod ranges;
 mod tests;
 
 pub use blocks::{
-    PutHead, decode_add_request, decode_drop_request, decode_get_request, decode_hashes, decode_put_head,
-    decode_reference, decode_stat_request, decode_stats, encode_add_request, encode_drop_request, encode_get_request,
-    encode_hashes, encode_put_head, encode_reference, encode_stat_request, encode_stats,
+    PutHead, decode_add_request, decode_drop_request, decode_get_request, decode_hashes, decode_list_request,
+    decode_put_head, decode_reference, decode_stat_request, decode_stats, encode_add_request, encode_drop_request,
+    encode_get_request, encode_hashes, encode_put_head, encode_reference, encode_stat_request, encode_stats,
 };
 pub use ranges::{decode_range, decode_range_reply, encode_range, encode_range_reply};
 

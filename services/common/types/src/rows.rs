@@ -39,6 +39,7 @@ pub enum Table {
     Gate = 7,
     Upload = 8,
     Part = 9,
+    Worker = 10,
 }
 
 /// A table number nobody has given out.
@@ -59,6 +60,7 @@ impl TryFrom<u32> for Table {
             7 => Table::Gate,
             8 => Table::Upload,
             9 => Table::Part,
+            10 => Table::Worker,
             other => return Err(UnknownTable(other)),
         })
     }
@@ -100,10 +102,10 @@ mod tests {
 
     #[test]
     fn table_numbers_round_trip() {
-        for number in 1..=9 {
+        for number in 1..=10 {
             assert_eq!(Table::try_from(number).map(|table| table as u32), Ok(number));
         }
         assert_eq!(Table::try_from(0), Err(UnknownTable(0)));
-        assert_eq!(Table::try_from(10), Err(UnknownTable(10)));
+        assert_eq!(Table::try_from(11), Err(UnknownTable(11)));
     }
 }

@@ -7,7 +7,7 @@ use cairn_proto::model::v1;
 use cairn_register::Gate;
 use cairn_types::BucketId;
 
-use super::{Cors, RowError, Settings, TypedRow};
+use super::{Cors, Lifecycle, RowError, Settings, TypedRow};
 
 /// `bucket_name`: who has this name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -91,6 +91,7 @@ impl TypedRow for BucketRow {
             owner: self.owner.clone(),
             grants: self.grants.iter().map(grant).collect(),
             cors: self.settings.cors.as_ref().map(Cors::to_proto),
+            lifecycle: self.settings.lifecycle.as_ref().map(Lifecycle::to_proto),
         }
     }
 
@@ -101,7 +102,10 @@ impl TypedRow for BucketRow {
             .map(|grant| (grant.access_key, Rights { read: grant.read, write: grant.write, owner: grant.owner }))
             .filter(|(_, rights)| !rights.is_none())
             .collect();
-        let settings = Settings { cors: proto.cors.map(Cors::from_proto) };
+        let settings = Settings {
+            cors: proto.cors.map(Cors::from_proto),
+            lifecycle: proto.lifecycle.map(Lifecycle::from_proto).transpose()?,
+        };
         Ok(Self { name: proto.name, created_at_ms: proto.created_at_ms, owner: proto.owner, grants, settings })
     }
 }

@@ -2,10 +2,13 @@
 
 use cairn_proto::model::v1;
 
+use super::Lifecycle;
+
 /// The settings of a bucket. None: not set.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Settings {
     pub cors: Option<Cors>,
+    pub lifecycle: Option<Lifecycle>,
 }
 
 impl Settings {
@@ -64,6 +67,7 @@ pub(super) mod tests {
     use proptest::collection::vec;
     use proptest::prelude::{Strategy, any};
 
+    use super::super::lifecycle::tests::any_lifecycle;
     use super::*;
 
     fn rule() -> impl Strategy<Value = CorsRule> {
@@ -81,6 +85,8 @@ pub(super) mod tests {
     }
 
     pub(in crate::rows) fn settings() -> impl Strategy<Value = Settings> {
-        proptest::option::of(vec(rule(), 0..4).prop_map(|rules| Cors { rules })).prop_map(|cors| Settings { cors })
+        let cors = proptest::option::of(vec(rule(), 0..4).prop_map(|rules| Cors { rules }));
+        let lifecycle = proptest::option::of(any_lifecycle());
+        (cors, lifecycle).prop_map(|(cors, lifecycle)| Settings { cors, lifecycle })
     }
 }

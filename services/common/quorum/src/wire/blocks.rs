@@ -140,6 +140,22 @@ pub fn decode_stat_request(request: &v1::StatBlocksRequest) -> Result<(Vec<Block
     Ok((decode_hashes(&request.hashes)?, request.with_references))
 }
 
+/// Behind which reference a page begins, and how many it may have: 1 to [`MAX_REFERENCES`].
+pub fn decode_list_request(
+    request: &v1::ListReferencesRequest,
+) -> Result<(Option<(BlockHash, ManifestId)>, usize), WireError> {
+    let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+    if limit == 0 {
+        return Err(WireError::Missing("limit"));
+    }
+    at_most("page of references", limit, MAX_REFERENCES)?;
+    if request.after_hash.is_empty() && request.after_manifest_id.is_empty() {
+        return Ok((None, limit));
+    }
+    let after = (decode_id("block hash", &request.after_hash)?, decode_id("manifest id", &request.after_manifest_id)?);
+    Ok((Some(after), limit))
+}
+
 #[must_use]
 pub fn encode_stats(stats: &[BlockStat]) -> Vec<v1::BlockStat> {
     let one = |stat: &BlockStat| v1::BlockStat {

@@ -155,6 +155,10 @@ impl BlockService for Store {
         Err(Status::unimplemented(""))
     }
 
+    async fn list_references(&self, _: Request<block::ListReferencesRequest>) -> Reply<block::ListReferencesResponse> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn info(&self, request: Request<block::InfoRequest>) -> Reply<block::InfoResponse> {
         cairn_rpc::require(&request, &[PeerRole::Gateway, PeerRole::Admin])?;
         Ok(Response::new(block::InfoResponse { store_id: STORE.to_bytes(), ..Default::default() }))
