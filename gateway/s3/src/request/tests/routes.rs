@@ -45,6 +45,8 @@ fn one_of_each() -> Vec<Case> {
         ("PutBucketCors", "PUT", "/bucket?cors".into(), vec![MD5]),
         ("DeleteBucketCors", "DELETE", "/bucket?cors".into(), vec![]),
         ("GetBucketLifecycleConfiguration", "GET", "/bucket?lifecycle".into(), vec![]),
+        ("PutBucketLifecycleConfiguration", "PUT", "/bucket?lifecycle".into(), vec![MD5]),
+        ("DeleteBucketLifecycle", "DELETE", "/bucket?lifecycle".into(), vec![]),
         ("GetBucketWebsite", "GET", "/bucket?website".into(), vec![]),
         ("GetBucketVersioning", "GET", "/bucket?versioning".into(), vec![]),
         (
