@@ -3,7 +3,8 @@
 use std::fmt;
 
 use anyhow::{Result, ensure};
-use cairn_proto::admin::v1::{Bucket, Rights};
+use cairn_daemon::Size;
+use cairn_proto::admin::v1::{Bucket, BucketQuota, Rights};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -30,6 +31,31 @@ pub(crate) enum BucketCommand {
     Allow(GrantArgs),
     /// Takes rights on a bucket from a key.
     Deny(GrantArgs),
+    /// Sets what a bucket may hold at most; what is not named has no bound.
+    Quota(QuotaArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct QuotaArgs {
+    bucket: String,
+    /// Bytes of all its objects together, like 10GiB.
+    #[arg(long)]
+    size: Option<Size>,
+    /// Objects.
+    #[arg(long)]
+    objects: Option<u64>,
+    /// No quota.
+    #[arg(long, conflicts_with_all = ["size", "objects"])]
+    none: bool,
+}
+
+impl QuotaArgs {
+    fn quota(&self) -> Result<BucketQuota> {
+        let quota = BucketQuota { max_bytes: self.size.map(Size::bytes), max_objects: self.objects };
+        let said = quota.max_bytes.is_some() || quota.max_objects.is_some();
+        ensure!(said || self.none, "say what the bucket may hold: --size, --objects, or --none");
+        Ok(quota)
+    }
 }
 
 #[derive(Args, Debug)]
@@ -84,6 +110,8 @@ struct BucketView {
     created_at_ms: u64,
     objects: u64,
     bytes: u64,
+    max_objects: Option<u64>,
+    max_bytes: Option<u64>,
     grants: Vec<GrantView>,
 }
 
@@ -108,6 +136,8 @@ impl From<Bucket> for BucketView {
             created_at_ms: bucket.created_at_ms,
             objects: bucket.objects,
             bytes: bucket.bytes,
+            max_objects: bucket.quota.and_then(|quota| quota.max_objects),
+            max_bytes: bucket.quota.and_then(|quota| quota.max_bytes),
             grants: grants.collect(),
         }
     }
@@ -131,6 +161,9 @@ pub(crate) async fn run(command: BucketCommand, client: &Client, json: bool) -> 
         BucketCommand::Allow(grant) => {
             show(client.allow(&grant.bucket, &grant.key, grant.rights()?).await?.into(), json)
         }
+        BucketCommand::Quota(arguments) => {
+            show(client.set_quota(&arguments.bucket, arguments.quota()?).await?.into(), json)
+        }
         BucketCommand::Deny(grant) => show(client.deny(&grant.bucket, &grant.key, grant.rights()?).await?.into(), json),
     }
 }
@@ -152,7 +185,9 @@ fn show(bucket: BucketView, json: bool) -> Result<()> {
         return output::json(&bucket);
     }
     println!("bucket   {}\nid       {}", bucket.name, bucket.bucket_id);
-    println!("objects  {}\nsize     {}\n", bucket.objects, output::bytes(bucket.bytes));
+    let of = |max: Option<String>| max.map(|max| format!(" of {max}")).unwrap_or_default();
+    println!("objects  {}{}", bucket.objects, of(bucket.max_objects.map(|max| max.to_string())));
+    println!("size     {}{}\n", output::bytes(bucket.bytes), of(bucket.max_bytes.map(output::bytes)));
     let rows = bucket.grants.into_iter().map(|grant| [grant.access_key, grant.key_name, grant.rights.to_string()]);
     output::table(["ACCESS KEY", "NAME", "RIGHTS"], rows);
     Ok(())

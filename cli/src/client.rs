@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use cairn_proto::admin::v1::admin_service_client::AdminServiceClient;
 use cairn_proto::admin::v1::{
-    AllowBucketRequest, Bucket, CreateBucketRequest, CreateKeyRequest, DeleteBucketRequest, DeleteKeyRequest,
-    DenyBucketRequest, GetBucketRequest, GetKeyRequest, GetStatusRequest, GetStatusResponse, ImportKeyRequest, Key,
-    ListBucketsRequest, ListKeysRequest, ListWorkersRequest, Rights, Worker,
+    AllowBucketRequest, Bucket, BucketQuota, CreateBucketRequest, CreateKeyRequest, DeleteBucketRequest,
+    DeleteKeyRequest, DenyBucketRequest, GetBucketRequest, GetKeyRequest, GetStatusRequest, GetStatusResponse,
+    ImportKeyRequest, Key, ListBucketsRequest, ListKeysRequest, ListWorkersRequest, RepairUsageRequest, ReplicaUsage,
+    Rights, SetBucketQuotaRequest, Worker,
 };
 use cairn_proto::membership::v1::membership_service_client::MembershipServiceClient;
 use cairn_proto::membership::v1::{
@@ -23,6 +24,8 @@ use tonic::{Code, Response, Status};
 
 /// No command waits longer for one answer.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
+/// A repair reads all rows of a bucket.
+const REPAIR_LIMIT: Duration = Duration::from_secs(660);
 const POLL: Duration = Duration::from_millis(10);
 
 /// A cluster's gateways and membership daemons, tried in order until one answers.
@@ -138,6 +141,18 @@ impl Client {
     pub(crate) async fn deny(&self, bucket: &str, key: &str, rights: Rights) -> Result<Bucket> {
         let request = DenyBucketRequest { bucket: bucket.to_owned(), key: key.to_owned(), rights: Some(rights) };
         answer(self.admin().await?.deny_bucket(limited(request)).await)?.bucket.context("the answer names no bucket")
+    }
+
+    pub(crate) async fn set_quota(&self, bucket: &str, quota: BucketQuota) -> Result<Bucket> {
+        let request = SetBucketQuotaRequest { bucket: bucket.to_owned(), quota: Some(quota) };
+        let reply = answer(self.admin().await?.set_bucket_quota(limited(request)).await)?;
+        reply.bucket.context("the answer names no bucket")
+    }
+
+    pub(crate) async fn repair_usage(&self, bucket: &str) -> Result<Vec<ReplicaUsage>> {
+        let mut request = tonic::Request::new(RepairUsageRequest { bucket: bucket.to_owned() });
+        request.set_timeout(REPAIR_LIMIT);
+        Ok(answer(self.admin().await?.repair_usage(request).await)?.replicas)
     }
 
     pub(crate) async fn create_join_token(&self) -> Result<String> {

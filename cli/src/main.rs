@@ -9,6 +9,7 @@ mod layout;
 mod locate;
 mod output;
 mod ready;
+mod repair;
 mod server;
 mod setup;
 mod status;
@@ -58,6 +59,8 @@ enum Command {
     #[command(subcommand)]
     Key(key::KeyCommand),
     #[command(subcommand)]
+    Repair(repair::RepairCommand),
+    #[command(subcommand)]
     Token(token::TokenCommand),
     #[command(subcommand)]
     Tls(tls::TlsCommand),
@@ -102,6 +105,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Layout(command) => layout::run(command, &client()?, json).await?,
         Command::Bucket(command) => bucket::run(command, &client()?, json).await?,
         Command::Key(command) => key::run(command, &client()?, json).await?,
+        Command::Repair(command) => repair::run(command, &client()?, json).await?,
         Command::Token(command) => token::run(command, &client()?, json).await?,
         Command::Tls(command) => tls::run(command, &location()?, json)?,
         Command::Bench(arguments) => bench::run(arguments, location()?, json).await?,

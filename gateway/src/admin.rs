@@ -8,12 +8,15 @@ mod grpc;
 mod secret;
 mod status;
 
+use std::time::Duration;
+
 use cairn_model::Envelope;
 use cairn_model::keys;
-use cairn_model::rows::{AccessKeyRow, BucketRow, Rights, TypedRow as _, WorkerRow};
-use cairn_quorum::{Op, UpdateError};
+use cairn_model::rows::{AccessKeyRow, BucketRow, Quota, Rights, TypedRow as _, WorkerRow};
+use cairn_quorum::{Op, Recount, UpdateError};
+use cairn_rpc::CallError;
 use cairn_s3::ErrorCode;
-use cairn_types::{BucketId, BucketName, Table};
+use cairn_types::{BucketId, BucketName, StoreId, Table};
 use zeroize::Zeroizing;
 
 use crate::buckets::Created;
@@ -23,6 +26,12 @@ use crate::failure::Failure;
 use crate::rows::all_rows;
 
 pub(crate) use grpc::Admin;
+
+/// How long a recount of a bucket may take.
+const RECOUNT_LIMIT: Duration = Duration::from_secs(600);
+
+/// What one replica's recount found.
+pub(crate) type Recounted = (StoreId, Result<Recount, CallError>);
 
 /// Why an operator's wish is not done.
 #[derive(Debug, thiserror::Error)]
@@ -197,12 +206,26 @@ impl Core {
         op: &Op,
         bucket: &Bucket,
         key: &str,
-        change: impl Fn(Rights) -> Rights + Send,
+        change: impl Fn(Rights) -> Rights + Send + Sync,
+    ) -> Result<Bucket, AdminError> {
+        self.change_bucket(op, bucket, |row| regrant(row, key, &change)).await
+    }
+
+    pub(crate) async fn set_quota(&self, op: &Op, bucket: &str, quota: Quota) -> Result<Bucket, AdminError> {
+        let bucket = self.bucket_named(op, bucket).await?;
+        self.change_bucket(op, &bucket, |row| BucketRow { quota, ..row }).await
+    }
+
+    async fn change_bucket(
+        &self,
+        op: &Op,
+        bucket: &Bucket,
+        change: impl Fn(BucketRow) -> BucketRow + Send + Sync,
     ) -> Result<Bucket, AdminError> {
         let mut changed = None;
         let update = |current: Option<&Envelope>| {
             let row = current.and_then(|envelope| BucketRow::decode(&envelope.value).ok()).ok_or(())?;
-            let row = regrant(row, key, &change);
+            let row = change(row);
             let envelope = small_row(&row);
             changed = Some(row);
             Ok(Some(envelope))
@@ -211,7 +234,7 @@ impl Core {
         self.directory.forget_bucket(&bucket.name);
         match updated {
             Ok(_) => {
-                let row = changed.ok_or_else(|| Failure::internal("a grant changed nothing"))?;
+                let row = changed.ok_or_else(|| Failure::internal("a change of a bucket was lost"))?;
                 Ok(Bucket { row, ..bucket.clone() })
             }
             Err(UpdateError::Refused(())) => {
@@ -223,10 +246,15 @@ impl Core {
 
     /// Objects and bytes of a bucket, as a majority reports them.
     pub(crate) async fn usage(&self, op: &Op, bucket: &Bucket) -> Result<(u64, u64), AdminError> {
-        // Every object's Query brings the usage along; this one is never followed by a write.
-        let mut query = self.cluster.begin_write(op, keys::object(bucket.id, b"usage")).await.map_err(Failure::from)?;
-        let usage = query.usage().await.map_err(Failure::from)?;
+        let usage = self.usage_of(op, bucket.id).await?;
         Ok((usage.objects, usage.bytes))
+    }
+
+    /// Every replica counts the bucket's objects anew; what each found, or why it did not.
+    pub(crate) async fn repair_usage(&self, op: &Op, bucket: &str) -> Result<Vec<Recounted>, AdminError> {
+        let bucket = self.bucket_named(op, bucket).await?;
+        let op = op.renewed(RECOUNT_LIMIT);
+        Ok(self.cluster.recount(&op, keys::shard(bucket.id, 0)).await.map_err(Failure::from)?)
     }
 }
 
@@ -260,6 +288,7 @@ mod tests {
             owner: String::new(),
             grants: Default::default(),
             settings: Default::default(),
+            quota: Quota::default(),
         };
         let row = regrant(row, "k", |held| held.with(Rights { read: true, ..Rights::default() }));
         assert_eq!(row.owner, "");

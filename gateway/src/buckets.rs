@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use cairn_model::Envelope;
 use cairn_model::keys;
-use cairn_model::rows::{BucketNameRow, BucketRow, GateRow, Rights, Settings, TypedRow as _};
+use cairn_model::rows::{BucketNameRow, BucketRow, GateRow, Quota, Rights, Settings, TypedRow as _};
 use cairn_quorum::{Op, Sealing, UpdateError};
 use cairn_s3::answer::{BucketEntry, BucketList, location_constraint};
 use cairn_s3::operation::ListBuckets;
@@ -106,6 +106,7 @@ impl Core {
             owner: owner.to_owned(),
             grants,
             settings: Settings::default(),
+            quota: Quota::default(),
         };
         loop {
             if let Some(bucket) = self.directory.current_bucket(&self.cluster, op, name).await? {

@@ -31,6 +31,9 @@ pub struct Config {
     pub root_domain: Option<String>,
     /// Serve HTTPS with these files, which are read again when they change.
     pub tls: Option<Tls>,
+    /// Take customers' encryption keys (SSE-C) over plain HTTP from other machines too: only where a proxy on a
+    /// trusted network speaks TLS to clients. Without it, over TLS and from this machine alone.
+    pub customer_keys_over_http: bool,
     pub limits: Limits,
 }
 
@@ -77,6 +80,7 @@ impl Default for Config {
             check_region: false,
             root_domain: None,
             tls: None,
+            customer_keys_over_http: false,
             limits: Limits::default(),
         }
     }

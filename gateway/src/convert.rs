@@ -9,6 +9,7 @@ use cairn_s3::headers::{Metadata, ObjectHeaders};
 use cairn_s3::lifecycle::{Expiration, Lifecycle, Rule};
 use cairn_s3::{ETag, S3Error};
 
+use crate::encryption::Secrecy;
 use crate::failure::Failure;
 
 pub(crate) fn stored_headers(headers: ObjectHeaders, metadata: &Metadata) -> rows::Headers {
@@ -87,11 +88,11 @@ pub(crate) fn checksum(stored: &rows::Checksum) -> Result<Checksum, Failure> {
 }
 
 /// An object's checksum, as answers show it.
-pub(crate) fn object_checksum(head: &rows::ObjectHead) -> Result<Option<ObjectChecksum>, Failure> {
+pub(crate) fn object_checksum(head: &rows::ObjectHead, secrecy: &Secrecy) -> Result<Option<ObjectChecksum>, Failure> {
     let Some(stored) = &head.checksum else { return Ok(None) };
     let kind = kind(stored.kind);
     let parts = (kind == Kind::Composite).then_some(head.parts);
-    Ok(Some(ObjectChecksum { value: checksum(stored)?, kind, parts }))
+    Ok(Some(ObjectChecksum { value: secrecy.open_checksum(stored)?, kind, parts }))
 }
 
 pub(crate) fn etag(text: &str) -> Result<ETag, Failure> {

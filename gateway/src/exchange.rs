@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cairn_model::rows::ObjectHead;
 use cairn_quorum::Op;
+use cairn_s3::CustomerKey;
 use cairn_s3::answer::Owner;
 use cairn_s3::checksum::ObjectChecksum;
 use cairn_s3::date::http_date;
@@ -16,6 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use crate::auth::Granted;
 use crate::body::write::Target;
 use crate::core::Core;
+use crate::encryption::{Locked, Secrecy};
 use crate::failure::Failure;
 use crate::http::{Body, empty, full};
 
@@ -34,6 +37,9 @@ pub(crate) struct Exchange {
     pub(crate) granted: Granted,
     /// Scheme and host the client used, for `Location`.
     pub(crate) endpoint: String,
+    /// SSE-C: the key of the object the request names, and that of a copy's source.
+    pub(crate) customer_key: Option<CustomerKey>,
+    pub(crate) source_key: Option<CustomerKey>,
 }
 
 impl Exchange {
@@ -55,6 +61,23 @@ impl Exchange {
             manifest: ManifestId::random(self.core.entropy.as_ref()),
             epoch: self.core.epoch(),
         })
+    }
+
+    /// How the new object of this request is kept.
+    pub(crate) fn new_secrecy(&self) -> Secrecy {
+        Secrecy::of_new(self.customer_key.as_ref(), self.core.entropy.as_ref())
+    }
+
+    /// The secrecy of an object that is there, for this request's key.
+    pub(crate) fn unlock(&self, head: &ObjectHead) -> Result<Secrecy, Failure> {
+        Ok(Secrecy::unlock(Locked::Object, head.encryption.as_ref(), self.customer_key.as_ref())?)
+    }
+
+    /// Says which key encrypts what was written or read, as AWS does.
+    pub(crate) fn echo_key(&self, headers: &mut HeaderMap, secrecy: &Secrecy) {
+        if let Some(key) = self.customer_key.as_ref().filter(|_| secrecy.is_encrypted()) {
+            key.write(headers);
+        }
     }
 
     pub(crate) fn owner(&self) -> Owner {

@@ -18,6 +18,9 @@ use cairn_uploads::{Finished, Uploads};
 use crate::core::Core;
 use crate::failure::Failure;
 
+/// More parts than any upload has: their numbers end at 10,000.
+pub(crate) const ALL_PARTS: usize = 10_001;
+
 /// The full name of an upload.
 #[derive(Clone, Copy)]
 pub(crate) struct Upload<'a> {

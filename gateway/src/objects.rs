@@ -10,15 +10,18 @@ pub(crate) mod delete;
 pub(crate) mod get;
 pub(crate) mod put;
 
-use cairn_model::rows::{Checksum, Headers, ObjectData, ObjectHead, TypedRow as _};
+use cairn_model::rows::{Checksum, Encryption, Headers, ObjectData, ObjectHead, TypedRow as _};
 use cairn_model::{Envelope, keys};
 use cairn_quorum::{Op, UpdateError};
+use cairn_s3::checksum::Kind;
 use cairn_s3::conditions::WriteConditions;
 use cairn_s3::{ErrorCode, S3Error, VersionId};
-use cairn_types::{BucketId, OpId};
+use cairn_types::{BucketId, Entropy, OpId};
 
+use crate::body::write::Stored;
 use crate::convert;
 use crate::core::Core;
+use crate::encryption::Secrecy;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 
@@ -47,13 +50,34 @@ pub(crate) struct New {
     pub(crate) checksum: Option<Checksum>,
     pub(crate) parts: u32,
     pub(crate) data: ObjectData,
+    pub(crate) encryption: Option<Encryption>,
 }
 
 impl New {
     /// The object `version` makes of it now.
     pub(crate) fn object(self, version: OpId, last_modified_ms: u64) -> Object {
-        let Self { size, etag, headers, checksum, parts, data } = self;
-        Object { head: ObjectHead { version, size, etag, last_modified_ms, headers, checksum, parts }, data }
+        let Self { size, etag, headers, checksum, parts, data, encryption } = self;
+        let head = ObjectHead { version, size, etag, last_modified_ms, headers, checksum, parts, encryption };
+        Object { head, data }
+    }
+
+    /// A body that was stored with `secrecy`, whole.
+    pub(crate) fn of_body(
+        stored: Stored,
+        headers: Headers,
+        secrecy: &Secrecy,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, Failure> {
+        let checksum = stored.digests.checksum;
+        Ok(Self {
+            size: stored.size,
+            etag: secrecy.etag(stored.digests.md5, entropy).to_string(),
+            headers,
+            checksum: checksum.map(|value| secrecy.seal_checksum(&value, Kind::FullObject, entropy)).transpose()?,
+            parts: 0,
+            data: stored.data,
+            encryption: secrecy.encryption(),
+        })
     }
 }
 

@@ -50,7 +50,7 @@ impl Handler for Service {
         let (parts, body) = request.into_parts();
         let mut inbound = Inbound::new(body, self.core.config.limits.idle_timeout.0);
         let mut name = "-";
-        let answer = self.answer(&parts, &mut inbound, id, &mut name).await;
+        let answer = self.answer(&parts, peer, &mut inbound, id, &mut name).await;
         let mut response = answer.unwrap_or_else(|failure| refuse(&failure, id, parts.method == Method::HEAD));
         if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
             response.headers_mut().insert(REQUEST_ID, value);
@@ -66,7 +66,14 @@ impl Handler for Service {
 
 impl Service {
     /// `name` is set to the operation's, once it is known.
-    async fn answer(&self, parts: &Parts, inbound: &mut Inbound, id: RequestId, name: &mut &'static str) -> Answer {
+    async fn answer(
+        &self,
+        parts: &Parts,
+        peer: SocketAddr,
+        inbound: &mut Inbound,
+        id: RequestId,
+        name: &mut &'static str,
+    ) -> Answer {
         let core = &self.core;
         let op = core.begin(id);
         let parsed = cairn_s3::parse(parts, &core.addressing);
@@ -79,8 +86,16 @@ impl Service {
         *name = request.operation.row().name;
         let about = |failure: Failure| Failure { error: failure.error.about(&request.resource), ..failure };
         let granted = auth::authorize(core, &op, verified.principal(), &request).await.map_err(about)?;
+        self.check_channel(&request, peer).map_err(about)?;
         let of_bucket = request.operation.row().resource == Resource::Bucket;
-        let exchange = Exchange { core: core.clone(), op, granted, endpoint: self.endpoint(parts) };
+        let exchange = Exchange {
+            core: core.clone(),
+            op,
+            granted,
+            endpoint: self.endpoint(parts),
+            customer_key: request.customer_key.clone(),
+            source_key: request.source_customer_key.clone(),
+        };
         let decoder = Decoder::new(&request.body, verified.chunk_signing())?;
         let mut payload = Payload::new(inbound, &request.body, decoder, core.pool.clone());
         let answered = dispatch(&exchange, request.operation.clone(), &mut payload).await;
@@ -89,6 +104,18 @@ impl Service {
             Err(failure) if failure.bucket_gone => Err(about(gone(&exchange, failure).await)),
             answered => answered.map_err(about),
         }
+    }
+
+    /// A customer's key that came in the clear over a network is known to others (ADR 0013).
+    fn check_channel(&self, request: &Request, peer: SocketAddr) -> Result<(), Failure> {
+        let brings_key = request.customer_key.is_some() || request.source_customer_key.is_some();
+        let private = self.secure || peer.ip().to_canonical().is_loopback() || self.core.config.customer_keys_over_http;
+        if !brings_key || private {
+            return Ok(());
+        }
+        let message = "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure \
+                       connection.";
+        Err(S3Error::with_message(ErrorCode::InvalidRequest, message).into())
     }
 
     fn with_region(&self, mut response: Response<Body>) -> Response<Body> {

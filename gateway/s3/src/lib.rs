@@ -21,6 +21,7 @@ pub mod chunked;
 pub mod conditions;
 mod copy_source;
 pub mod cors;
+mod customer_key;
 pub mod date;
 pub mod error;
 mod etag;
@@ -36,6 +37,7 @@ pub mod token;
 pub mod uri;
 pub mod xml;
 
+pub use customer_key::{CustomerKey, KeyOf};
 pub use error::{ErrorCode, S3Error};
 pub use etag::{ETag, NotAnETag, unquote};
 pub use key::{ObjectKey, VersionId};

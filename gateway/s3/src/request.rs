@@ -18,6 +18,7 @@ use http::Method;
 use http::request::Parts;
 
 use crate::body::BodySpec;
+use crate::customer_key::{CustomerKey, KeyOf};
 use crate::error::{ErrorCode, S3Error};
 use crate::fields::Fields;
 use crate::operation::{ListBuckets, Operation};
@@ -39,6 +40,10 @@ pub struct Request {
     pub expected_bucket_owner: Option<String>,
     /// `x-amz-source-expected-bucket-owner`, of copies.
     pub expected_source_bucket_owner: Option<String>,
+    /// SSE-C, of operations that have a use for it.
+    pub customer_key: Option<CustomerKey>,
+    /// SSE-C, of the object a copy reads.
+    pub source_customer_key: Option<CustomerKey>,
 }
 
 /// Reads what a request asks for. Nothing of its body is needed.
@@ -73,14 +78,29 @@ fn read(parts: &Parts, addressing: &Addressing) -> Result<Request, S3Error> {
 
 impl Request {
     fn new(operation: Operation, parts: &Parts, body: BodySpec, fields: &Fields<'_>) -> Result<Self, S3Error> {
+        let customer_key = CustomerKey::read(fields, KeyOf::Object)?;
+        let source_customer_key = CustomerKey::read(fields, KeyOf::CopySource)?;
+        check_key(&operation, KeyOf::Object, customer_key.as_ref())?;
+        check_key(&operation, KeyOf::CopySource, source_customer_key.as_ref())?;
         Ok(Self {
             operation,
             resource: parts.uri.path().to_owned(),
             body,
             expected_bucket_owner: fields.amz("x-amz-expected-bucket-owner")?,
             expected_source_bucket_owner: fields.amz("x-amz-source-expected-bucket-owner")?,
+            customer_key,
+            source_customer_key,
         })
     }
+}
+
+/// A key that an operation has no use for means that the client believes something else is done.
+fn check_key(operation: &Operation, of: KeyOf, key: Option<&CustomerKey>) -> Result<(), S3Error> {
+    if key.is_none() || operation.uses_customer_key(of) {
+        return Ok(());
+    }
+    let message = "The encryption parameters are not applicable to this request.";
+    Err(S3Error::with_message(ErrorCode::InvalidRequest, message))
 }
 
 /// What operations are built from, once the target is known.

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cairn_model::keys;
-use cairn_model::rows::{Phase, Rights};
+use cairn_model::rows::{Phase, Quota, Rights};
 use cairn_model::view::encode_view;
 use cairn_proto::admin::v1;
 use cairn_proto::admin::v1::admin_service_server::AdminService;
-use cairn_quorum::{Op, Traffic};
+use cairn_quorum::{Op, Recount, Traffic};
 use cairn_rpc::CallError;
 use cairn_types::RequestId;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use http::StatusCode;
 use tonic::{Request, Response, Status};
 
-use super::{AdminError, KeyInfo, WorkerInfo, status};
+use super::{AdminError, KeyInfo, Recounted, WorkerInfo, status};
 use crate::core::Core;
 use crate::directory::Bucket;
 
@@ -101,6 +101,7 @@ fn show_bucket(bucket: &Bucket, names: &BTreeMap<String, String>, (objects, byte
         key_name: names.get(access_key).cloned().unwrap_or_default(),
         rights: Some(show_rights(*rights)),
     });
+    let quota = bucket.row.quota;
     v1::Bucket {
         name: bucket.name.to_string(),
         bucket_id: bucket.id.to_bytes(),
@@ -108,6 +109,21 @@ fn show_bucket(bucket: &Bucket, names: &BTreeMap<String, String>, (objects, byte
         grants: grants.collect(),
         objects,
         bytes,
+        quota: (!quota.is_none())
+            .then_some(v1::BucketQuota { max_bytes: quota.max_bytes, max_objects: quota.max_objects }),
+    }
+}
+
+fn show_recount((store, outcome): Recounted) -> v1::ReplicaUsage {
+    let error = outcome.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    let Recount { before, counted } = outcome.unwrap_or_default();
+    v1::ReplicaUsage {
+        store_id: store.to_bytes(),
+        error,
+        objects_before: before.objects,
+        bytes_before: before.bytes,
+        objects: counted.objects,
+        bytes: counted.bytes,
     }
 }
 
@@ -216,6 +232,24 @@ impl AdminService for Admin {
         let bucket = self.core.allow(&op, &bucket, &key, read_rights(rights)).await?;
         let bucket = self.describe(&op, bucket).await?;
         Ok(Response::new(v1::AllowBucketResponse { bucket: Some(bucket) }))
+    }
+
+    async fn set_bucket_quota(
+        &self,
+        request: Request<v1::SetBucketQuotaRequest>,
+    ) -> Answer<v1::SetBucketQuotaResponse> {
+        let v1::SetBucketQuotaRequest { bucket, quota } = request.into_inner();
+        let op = self.op();
+        let v1::BucketQuota { max_bytes, max_objects } = quota.unwrap_or_default();
+        let bucket = self.core.set_quota(&op, &bucket, Quota { max_bytes, max_objects }).await?;
+        let bucket = self.describe(&op, bucket).await?;
+        Ok(Response::new(v1::SetBucketQuotaResponse { bucket: Some(bucket) }))
+    }
+
+    async fn repair_usage(&self, request: Request<v1::RepairUsageRequest>) -> Answer<v1::RepairUsageResponse> {
+        let recounted = self.core.repair_usage(&self.op(), &request.get_ref().bucket).await?;
+        let replicas = recounted.into_iter().map(show_recount).collect();
+        Ok(Response::new(v1::RepairUsageResponse { replicas }))
     }
 
     async fn deny_bucket(&self, request: Request<v1::DenyBucketRequest>) -> Answer<v1::DenyBucketResponse> {

@@ -15,7 +15,9 @@ use super::extents::{Extent, of_blocks, overlapping};
 use super::write::Source;
 use crate::budget::Reservation;
 use crate::core::Core;
+use crate::encryption::Secrecy;
 use crate::failure::Failure;
+use crate::objects::Object;
 
 /// Pieces of a block that wait for the client: a whole block of 256 KiB pieces, wherever it is cut, so that a slow
 /// client never holds up a replica.
@@ -51,9 +53,9 @@ impl From<Failure> for Stop {
 }
 
 impl Core {
-    /// Begins to read `wanted`, a range inside the object. Returns with the first bytes at hand, so that what cannot
-    /// be read at all is still an error and not half an answer.
-    pub(crate) async fn open(
+    /// Begins to read `wanted`, a range of what is stored: what an encrypted object's bytes are made of is no answer
+    /// (see [`Core::open`]). Returns with the first bytes at hand.
+    pub(crate) async fn open_stored(
         self: &Arc<Self>,
         op: Op,
         data: ObjectData,
@@ -236,9 +238,15 @@ pub(crate) struct Copied {
 
 impl Copied {
     /// Waits for a place among the copies.
-    pub(crate) async fn open(core: &Arc<Core>, op: Op, data: ObjectData, wanted: Range<u64>) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        core: &Arc<Core>,
+        op: Op,
+        object: Object,
+        secrecy: &Secrecy,
+        wanted: Range<u64>,
+    ) -> Result<Self, Failure> {
         let place = core.copies.reserve(1).await?;
-        let bytes = core.open(op, data, wanted, Purpose::Copy).await?;
+        let bytes = core.open(op, object, secrecy, wanted, Purpose::Copy).await?;
         Ok(Self { bytes, _place: place })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cairn_model::rows::{BlockRef, Blocks, ManifestPage, ObjectData, PageEntries, Pages, TypedRow as _};
 use cairn_model::{Envelope, keys};
 use cairn_quorum::{Cluster, Op, PutBlock, Reference};
@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::digest::{HashPool, Pieces, Running, Wanted};
 use crate::budget::Reservation;
 use crate::core::Core;
+use crate::encryption::{AtRest, BodySeal};
 use crate::failure::Failure;
 
 /// Bytes of a block (DESIGN §6).
@@ -58,7 +59,7 @@ pub(crate) struct Stored {
 }
 
 impl Core {
-    /// Stores a body of `length` bytes. A small one of an object is only read: its head will hold it.
+    /// Stores a body of `length` bytes, as `seal` has it. A small one of an object is only read: its head will hold it.
     ///
     /// # Errors
     /// What the source says; `IncompleteBody` where it is shorter or longer than `length`; what replicas say.
@@ -68,20 +69,21 @@ impl Core {
         target: &Target,
         length: u64,
         wanted: Wanted,
+        seal: &BodySeal,
         source: &mut impl Source,
     ) -> Result<Stored, Failure> {
-        if target.upload.is_none() && length <= ObjectData::INLINE_MAX as u64 {
-            return self.read_inline(length, wanted, source).await;
+        if target.upload.is_none() && seal.stored_length(length) <= ObjectData::INLINE_MAX as u64 {
+            return self.read_inline(length, wanted, seal, source).await;
         }
-        let mut pipeline = Pipeline::new(self, op, target, wanted);
+        let mut pipeline = Pipeline::new(self, op, target, wanted, seal.clone());
         let mut cutter = Cutter::new(source);
         let mut left = length;
         while left > 0 {
-            let size = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
-            let reservation = self.budget.reserve(size).await?;
+            let size = usize::try_from(left).unwrap_or(usize::MAX).min(seal.block_length());
+            let reservation = self.budget.reserve(seal.memory(size)).await?;
             let pieces = cutter.take(size).await?;
-            pipeline.push(size, pieces, reservation).await?;
             left -= size as u64;
+            pipeline.push(pieces, left == 0, reservation).await?;
         }
         cutter.end().await?;
         let (digests, blocks) = pipeline.finish().await?;
@@ -89,16 +91,21 @@ impl Core {
         Ok(Stored { size: length, digests, data })
     }
 
-    async fn read_inline(&self, length: u64, wanted: Wanted, source: &mut impl Source) -> Result<Stored, Failure> {
+    async fn read_inline(
+        &self,
+        length: u64,
+        wanted: Wanted,
+        seal: &BodySeal,
+        source: &mut impl Source,
+    ) -> Result<Stored, Failure> {
         let size = usize::try_from(length).unwrap_or(ObjectData::INLINE_MAX);
-        let _reservation = self.budget.reserve(size).await?;
+        let _reservation = self.budget.reserve(seal.memory(size)).await?;
         let mut cutter = Cutter::new(source);
         let pieces = cutter.take(size).await?;
         cutter.end().await?;
-        let mut body = BytesMut::with_capacity(size);
-        pieces.iter().for_each(|piece| body.extend_from_slice(piece));
+        let body = seal.apply(&self.pool, 0, pieces.clone(), true).await?.into_bytes();
         let digests = Running::new(wanted).update(self.pool.clone(), pieces).await?.finish();
-        Ok(Stored { size: length, digests, data: ObjectData::Inline(body.freeze()) })
+        Ok(Stored { size: length, digests, data: ObjectData::Inline(body) })
     }
 
     /// Blocks as the head lists them: themselves where they are few, else in pages, settled on return. Parts always
@@ -188,6 +195,7 @@ struct Pipeline {
     op: Op,
     patience: Duration,
     reference: Reference,
+    seal: BodySeal,
     in_flight_max: usize,
     in_flight: JoinSet<Result<(usize, BlockRef), Failure>>,
     blocks: Vec<Option<BlockRef>>,
@@ -196,7 +204,7 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    fn new(core: &Core, op: Op, target: &Target, wanted: Wanted) -> Self {
+    fn new(core: &Core, op: Op, target: &Target, wanted: Wanted, seal: BodySeal) -> Self {
         let mut chain = JoinSet::new();
         chain.spawn(std::future::ready(Ok(Running::new(wanted))));
         Self {
@@ -205,6 +213,7 @@ impl Pipeline {
             op,
             patience: core.operation_timeout(),
             reference: target.reference(op.written_at_ms),
+            seal,
             in_flight_max: core.config.limits.upload_blocks.max(1),
             in_flight: JoinSet::new(),
             blocks: Vec::new(),
@@ -212,8 +221,8 @@ impl Pipeline {
         }
     }
 
-    /// Waits until there is room, then sends the block on its way.
-    async fn push(&mut self, size: usize, pieces: Pieces, reservation: Reservation) -> Result<(), Failure> {
+    /// Waits until there is room, then sends the next block on its way; `ends`: it is the last.
+    async fn push(&mut self, pieces: Pieces, ends: bool, reservation: Reservation) -> Result<(), Failure> {
         while self.in_flight.len() >= self.in_flight_max {
             self.reap().await?;
         }
@@ -223,14 +232,12 @@ impl Pipeline {
         let index = self.blocks.len();
         self.blocks.push(None);
         let (cluster, pool, op) = (self.cluster.clone(), self.pool.clone(), self.op.renewed(self.patience));
-        let reference = self.reference.clone();
+        let (reference, seal) = (self.reference.clone(), self.seal.clone());
         self.in_flight.spawn(async move {
-            let (hash, crc32c) = pool.block(pieces.clone()).await?;
-            let data = pieces.to_vec();
-            cluster.put_block(&op, PutBlock { hash, crc32c, reference, data }).await?;
+            let block = seal.apply(&pool, index, pieces, ends).await?;
+            let block = send(&cluster, &pool, &op, reference, block).await?;
             drop(reservation);
-            let size = u32::try_from(size).unwrap_or(u32::MAX);
-            Ok((index, BlockRef { hash, size }))
+            Ok((index, block))
         });
         Ok(())
     }
@@ -256,6 +263,20 @@ impl Pipeline {
         let done = self.digests.join_next().await.ok_or_else(|| Failure::internal("the digests were lost"))?;
         done.map_err(|error| Failure::internal(error.to_string()))?
     }
+}
+
+/// Names a block and makes it durable. Its bytes are [`AtRest`]: nothing else reaches a disk.
+async fn send(
+    cluster: &Cluster,
+    pool: &HashPool,
+    op: &Op,
+    reference: Reference,
+    block: AtRest,
+) -> Result<BlockRef, Failure> {
+    let (hash, crc32c) = pool.block(block.pieces().clone()).await?;
+    let data = block.pieces().to_vec();
+    cluster.put_block(op, PutBlock { hash, crc32c, reference, data }).await?;
+    Ok(BlockRef { hash, size: u32::try_from(block.length()).unwrap_or(u32::MAX) })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use cairn_s3::{ETag, ErrorCode, S3Error};
 use cairn_types::BlockHash;
 
 use crate::convert;
+use crate::encryption::Secrecy;
 use crate::failure::Failure;
 
 /// Every part but the last has at least this many bytes.
@@ -44,6 +45,7 @@ pub(crate) fn assemble(
     listed: &[CompletedPart],
     stored: &BTreeMap<u16, PartRow>,
     declared: Option<(Algorithm, Kind)>,
+    secrecy: &Secrecy,
 ) -> Result<Assembled, Failure> {
     let mut size = 0_u64;
     let mut md5s = Vec::with_capacity(listed.len());
@@ -61,7 +63,8 @@ pub(crate) fn assemble(
             return Err(Failure::internal("a part's tag is not an MD5"));
         };
         md5s.push(md5);
-        let checksum = part.checksum.as_ref().map(convert::checksum).transpose()?;
+        let checksum = declared.and(part.checksum.as_ref());
+        let checksum = checksum.map(|stored| secrecy.open_checksum(stored)).transpose()?;
         if wanted.checksum.is_some() && declared.is_some() && wanted.checksum != checksum {
             return Err(invalid_part(wanted).into());
         }
@@ -70,6 +73,7 @@ pub(crate) fn assemble(
             number: wanted.number.into(),
             pages: part.pages.clone(),
             checksum: part.checksum.clone(),
+            salt: part.salt,
         });
     }
     if size > MAX_OBJECT {
@@ -144,7 +148,7 @@ mod tests {
             let checksum =
                 algorithm.map(|algorithm| convert::stored_checksum(&Hasher::of(algorithm, b"x"), Kind::FullObject));
             let pages = Pages { manifest: ManifestId([1; 16]), page_bytes: vec![*size] };
-            (*number, PartRow { size: *size, etag: tag(*number), last_modified_ms: 0, checksum, pages })
+            (*number, PartRow { size: *size, etag: tag(*number), last_modified_ms: 0, checksum, pages, salt: None })
         };
         sizes.iter().map(row).collect()
     }
@@ -154,13 +158,13 @@ mod tests {
     }
 
     fn code(listed: &[CompletedPart], stored: &BTreeMap<u16, PartRow>) -> Option<ErrorCode> {
-        assemble(listed, stored, None).err().map(|failure| failure.error.code())
+        assemble(listed, stored, None, &Secrecy::PLAIN).err().map(|failure| failure.error.code())
     }
 
     #[test]
     fn listed_parts_make_the_object() {
         let parts = stored(&[(2, MIN_PART), (3, 1), (7, MIN_PART), (9, 3)], None);
-        let made = assemble(&list(&[2, 7, 9]), &parts, None).unwrap();
+        let made = assemble(&list(&[2, 7, 9]), &parts, None, &Secrecy::PLAIN).unwrap();
         assert_eq!(made.size, 2 * MIN_PART + 3);
         assert_eq!(made.parts.iter().map(|part| part.number).collect::<Vec<_>>(), [2, 7, 9]);
         assert!(made.etag.to_string().ends_with("-3"));
@@ -182,13 +186,17 @@ mod tests {
     fn checksums_are_made_of_the_parts() {
         let parts = stored(&[(1, MIN_PART), (2, 1)], Some(Algorithm::Sha256));
         let declared = Some((Algorithm::Sha256, Kind::Composite));
-        let made = assemble(&list(&[1, 2]), &parts, declared).unwrap().checksum.unwrap();
+        let made = assemble(&list(&[1, 2]), &parts, declared, &Secrecy::PLAIN).unwrap().checksum.unwrap();
         assert!(made.to_string().ends_with("-2"));
         let mut wrong = list(&[1, 2]);
         wrong[1].checksum = Some(Hasher::of(Algorithm::Sha256, b"y"));
-        assert_eq!(assemble(&wrong, &parts, declared).unwrap_err().error.code(), ErrorCode::InvalidPart);
+        assert_eq!(
+            assemble(&wrong, &parts, declared, &Secrecy::PLAIN).unwrap_err().error.code(),
+            ErrorCode::InvalidPart
+        );
         let full = stored(&[(1, 1)], Some(Algorithm::Crc64Nvme));
-        let made = assemble(&list(&[1]), &full, Some((Algorithm::Crc64Nvme, Kind::FullObject))).unwrap();
+        let made =
+            assemble(&list(&[1]), &full, Some((Algorithm::Crc64Nvme, Kind::FullObject)), &Secrecy::PLAIN).unwrap();
         assert_eq!(made.checksum, Some(ObjectChecksum::whole(Hasher::of(Algorithm::Crc64Nvme, b"x"))));
     }
 

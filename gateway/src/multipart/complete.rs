@@ -16,10 +16,13 @@ use cairn_s3::{ErrorCode, S3Error};
 use cairn_types::ManifestId;
 use cairn_uploads::Finished;
 
-use super::Upload;
 use super::assemble::{Assembled, assemble, digest};
+use super::part::unlock;
+use super::{ALL_PARTS, Upload};
 use crate::body::write::Target;
 use crate::convert;
+use crate::encryption::Secrecy;
+use crate::encryption::read::part_length;
 use crate::exchange::{Answer, Exchange, xml};
 use crate::failure::Failure;
 use crate::objects::{judge, judge_early};
@@ -27,8 +30,6 @@ use crate::payload::Payload;
 
 /// Times an upload is looked at again after others moved it on.
 const TRIES: u32 = 16;
-/// More than any upload has: part numbers end at 10,000.
-const ALL_PARTS: usize = 10_001;
 
 pub(crate) async fn complete(x: &Exchange, request: CompleteMultipartUpload, body: &mut Payload<'_>) -> Answer {
     let document = body.read_all(read::MAX_COMPLETE_BYTES).await?;
@@ -64,15 +65,19 @@ pub(crate) async fn complete(x: &Exchange, request: CompleteMultipartUpload, bod
 }
 
 fn answer(x: &Exchange, request: &CompleteMultipartUpload, head: &ObjectHead) -> Answer {
+    // A repeat may come without the key; then the checksum is not shown.
+    let secrecy = match &head.encryption {
+        Some(_) if x.customer_key.is_none() => None,
+        _ => Some(x.unlock(head)?),
+    };
+    let checksum = secrecy.as_ref().map(|secrecy| convert::object_checksum(head, secrecy)).transpose()?.flatten();
     let object = &request.object;
     let location = x.location(object.bucket.as_str(), object.key.as_str());
-    let completed = CompletedUpload {
-        object,
-        location: &location,
-        etag: convert::etag(&head.etag)?,
-        checksum: convert::object_checksum(head)?,
-    };
+    let completed = CompletedUpload { object, location: &location, etag: convert::etag(&head.etag)?, checksum };
     let mut response = xml(completed.to_xml());
+    if let Some(secrecy) = &secrecy {
+        x.echo_key(response.headers_mut(), secrecy);
+    }
     x.set_expiration(response.headers_mut(), object.key.as_bytes(), head.size, head.last_modified_ms);
     Ok(response)
 }
@@ -90,8 +95,10 @@ async fn begin(
     judge_early(x, upload.key.as_bytes(), &request.conditions).await?;
     let stored: BTreeMap<_, _> = x.core.parts(&x.op(), upload.id, 0, ALL_PARTS).await?.into_iter().collect();
     let declared = row.checksum.map(|(algorithm, kind)| (convert::algorithm(algorithm), convert::kind(kind)));
-    let made = assemble(listed, &stored, declared)?;
+    let secrecy = secrecy(x, row)?;
+    let made = assemble(listed, &stored, declared, &secrecy)?;
     compare(&made, request)?;
+    x.check_quota(upload.key.as_bytes(), made.size, None).await?;
     let parts = write_pages(x, upload, &made).await?;
 
     let found = x.core.cluster.read_row(&x.op(), keys::object(upload.bucket, upload.key.as_bytes())).await?;
@@ -108,8 +115,9 @@ async fn begin(
             etag: made.etag.to_string(),
             last_modified_ms: x.core.clock.now_ms(),
             headers: row.headers.clone(),
-            checksum: made.checksum.as_ref().map(stored_checksum),
+            checksum: made.checksum.map(|sum| stored_checksum(x, &secrecy, &sum)).transpose()?,
             parts: u32::try_from(listed.len()).unwrap_or(u32::MAX),
+            encryption: row.encryption,
         },
         parts,
         base: Base::of(&found),
@@ -123,8 +131,13 @@ async fn begin(
     Ok(begun.await?.then_some(completing))
 }
 
-fn stored_checksum(checksum: &ObjectChecksum) -> Checksum {
-    convert::stored_checksum(&checksum.value, checksum.kind)
+/// A Complete needs an encrypted upload's key only where checksums must be read.
+fn secrecy(x: &Exchange, row: &UploadRow) -> Result<Secrecy, Failure> {
+    if x.customer_key.is_some() || row.checksum.is_some() { unlock(x, row) } else { Ok(Secrecy::PLAIN) }
+}
+
+fn stored_checksum(x: &Exchange, secrecy: &Secrecy, checksum: &ObjectChecksum) -> Result<Checksum, Failure> {
+    Ok(secrecy.seal_checksum(&checksum.value, checksum.kind, x.core.entropy.as_ref())?)
 }
 
 /// What the client says of the whole object must be so.
@@ -161,7 +174,7 @@ async fn write_pages(x: &Exchange, upload: &Upload<'_>, made: &Assembled) -> Res
         epoch: x.core.epoch(),
     };
     let pages = made.parts.chunks(ManifestPage::ENTRIES_MAX).map(|page| {
-        let bytes = page.iter().map(|part| part.pages.size()).sum();
+        let bytes = page.iter().map(part_length).sum();
         (bytes, PageEntries::Parts(page.to_vec()))
     });
     x.core.write_pages(x.op, &target, pages.collect()).await

@@ -16,13 +16,14 @@ pub(crate) async fn create(x: &Exchange, create: CreateMultipartUpload) -> Answe
     let created_at_ms = x.core.clock.now_ms();
     let id = x.core.upload_id(created_at_ms);
     let upload = Upload { bucket: x.bucket_id()?, key: &create.object.key, id };
-    let checksum = create.checksum;
+    let (checksum, secrecy) = (create.checksum, x.new_secrecy());
     let row = UploadRow {
         created_at_ms,
         initiator: x.granted.principal.0.id.clone(),
         headers: convert::stored_headers(create.headers, &create.metadata),
         checksum: checksum.map(|(algorithm, kind)| (convert::stored_algorithm(algorithm), convert::stored_kind(kind))),
         state: UploadState::Open,
+        encryption: secrecy.encryption(),
     };
     let envelope = upload.envelope(&row);
     x.core.cluster.write(&x.op(), upload.row_key(), x.core.new_op(), Some(envelope)).await?;
@@ -32,5 +33,6 @@ pub(crate) async fn create(x: &Exchange, create: CreateMultipartUpload) -> Answe
         set(response.headers_mut(), CHECKSUM_ALGORITHM, algorithm.name());
         set(response.headers_mut(), CHECKSUM_TYPE, kind.name());
     }
+    x.echo_key(response.headers_mut(), &secrecy);
     Ok(response)
 }

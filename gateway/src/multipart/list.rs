@@ -10,8 +10,10 @@ use cairn_s3::{ErrorCode, S3Error};
 use cairn_types::{Table, UploadId};
 
 use super::Upload;
+use super::part::unlock;
 use crate::convert;
 use crate::core::Core;
+use crate::encryption::Secrecy;
 use crate::exchange::{Answer, Exchange, owner, xml};
 use crate::failure::Failure;
 use crate::list::successor;
@@ -30,7 +32,10 @@ pub(crate) async fn parts(x: &Exchange, request: ListParts) -> Answer {
     };
     let is_truncated = found.len() > max;
     found.truncate(max);
-    let parts = found.iter().map(|(number, part)| entry(*number, part)).collect::<Result<_, _>>()?;
+    // Who only counts parts may do without the key: their checksums are encrypted, and left out.
+    let secrecy = x.customer_key.is_some().then(|| unlock(x, &row)).transpose()?;
+    let shown = secrecy.as_ref().or(row.encryption.is_none().then_some(&Secrecy::PLAIN));
+    let parts = found.iter().map(|(number, part)| entry(*number, part, shown)).collect::<Result<_, _>>()?;
     let listing = PartListing {
         request: &request,
         parts,
@@ -44,13 +49,14 @@ pub(crate) async fn parts(x: &Exchange, request: ListParts) -> Answer {
     Ok(response)
 }
 
-fn entry(number: u16, part: &PartRow) -> Result<PartEntry, Failure> {
+fn entry(number: u16, part: &PartRow, secrecy: Option<&Secrecy>) -> Result<PartEntry, Failure> {
+    let checksum = part.checksum.as_ref().zip(secrecy).map(|(stored, secrecy)| secrecy.open_checksum(stored));
     Ok(PartEntry {
         number,
         modified_unix_ms: part.last_modified_ms,
         etag: convert::etag(&part.etag)?,
         size_bytes: part.size,
-        checksum: part.checksum.as_ref().map(convert::checksum).transpose()?,
+        checksum: checksum.transpose()?,
     })
 }
 

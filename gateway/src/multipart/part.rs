@@ -14,6 +14,7 @@ use crate::body::digest::Wanted;
 use crate::body::read::Copied;
 use crate::body::write::{Stored, Target};
 use crate::convert;
+use crate::encryption::{Locked, Secrecy};
 use crate::exchange::{Answer, Exchange, bare, set, set_checksum, xml};
 use crate::failure::Failure;
 use crate::objects::copy;
@@ -39,15 +40,20 @@ pub(crate) async fn upload(x: &Exchange, part: UploadPart, body: &mut Payload<'_
         )
         .into());
     }
+    let secrecy = unlock(x, &row)?;
+    x.check_part_quota(&upload, part.part_number, part.length).await?;
+    let seal = secrecy.new_part(x.core.entropy.as_ref())?;
     let target = target(x, &upload)?;
-    let stored = x.core.store_body(x.op, &target, part.length, body.wanted(declared), body).await?;
+    let stored = x.core.store_body(x.op, &target, part.length, body.wanted(declared), &seal, body).await?;
     body.verify(&stored.digests)?;
-    let (etag, checksum, _) = keep(x, &upload, &row, part.part_number, stored).await?;
+    let place = Place { upload: &upload, row: &row, number: part.part_number };
+    let (etag, checksum, _) = keep(x, &place, &secrecy, seal.salt(), stored).await?;
     let mut response = bare(StatusCode::OK);
     set(response.headers_mut(), ETAG, &etag.quoted());
     if let Some(checksum) = checksum {
         set_checksum(response.headers_mut(), &ObjectChecksum::whole(checksum));
     }
+    x.echo_key(response.headers_mut(), &secrecy);
     Ok(response)
 }
 
@@ -56,7 +62,8 @@ pub(crate) async fn upload(x: &Exchange, part: UploadPart, body: &mut Payload<'_
 pub(crate) async fn copy(x: &Exchange, part: UploadPartCopy) -> Answer {
     let upload = Upload { bucket: x.bucket_id()?, key: &part.object.key, id: part.upload };
     let row = x.core.open_upload(&x.op(), &upload).await?;
-    let source = copy::source(x, &part.source).await?;
+    let secrecy = unlock(x, &row)?;
+    let (source, source_secrecy) = copy::source(x, &part.source).await?;
     let source_etag = convert::etag(&source.head.etag)?;
     part.source_conditions.check_copy_source(&source_etag, source.head.last_modified_ms)?;
     let size = source.head.size;
@@ -71,13 +78,30 @@ pub(crate) async fn copy(x: &Exchange, part: UploadPartCopy) -> Answer {
     if length > MAX_PART {
         return Err(ErrorCode::EntityTooLarge.into());
     }
+    x.check_part_quota(&upload, part.part_number, length).await?;
     let target = target(x, &upload)?;
-    let mut bytes = Copied::open(&x.core, x.op, source.data, wanted).await?;
-    let checksum = row.checksum.map(|(algorithm, _)| convert::algorithm(algorithm));
-    let stored = x.core.store_body(x.op, &target, length, Wanted { sha256: false, checksum }, &mut bytes).await?;
-    let (etag, checksum, modified_unix_ms) = keep(x, &upload, &row, part.part_number, stored).await?;
+    let mut bytes = Copied::open(&x.core, x.op, source, &source_secrecy, wanted).await?;
+    let wanted = Wanted { sha256: false, checksum: row.checksum.map(|(algorithm, _)| convert::algorithm(algorithm)) };
+    let seal = secrecy.new_part(x.core.entropy.as_ref())?;
+    let stored = x.core.store_body(x.op, &target, length, wanted, &seal, &mut bytes).await?;
+    let place = Place { upload: &upload, row: &row, number: part.part_number };
+    let (etag, checksum, modified_unix_ms) = keep(x, &place, &secrecy, seal.salt(), stored).await?;
     let result = CopyResult { etag, modified_unix_ms, checksum: checksum.map(ObjectChecksum::whole) };
-    Ok(xml(result.to_part_xml()))
+    let mut response = xml(result.to_part_xml());
+    x.echo_key(response.headers_mut(), &secrecy);
+    Ok(response)
+}
+
+/// Every part of an encrypted upload brings its key again.
+pub(super) fn unlock(x: &Exchange, row: &UploadRow) -> Result<Secrecy, Failure> {
+    Ok(Secrecy::unlock(Locked::Upload, row.encryption.as_ref(), x.customer_key.as_ref())?)
+}
+
+/// The place of a part.
+struct Place<'a> {
+    upload: &'a Upload<'a>,
+    row: &'a UploadRow,
+    number: u16,
 }
 
 fn target(x: &Exchange, upload: &Upload<'_>) -> Result<Target, Failure> {
@@ -87,27 +111,29 @@ fn target(x: &Exchange, upload: &Upload<'_>) -> Result<Target, Failure> {
 /// Writes the part's row over any earlier one of its number.
 async fn keep(
     x: &Exchange,
-    upload: &Upload<'_>,
-    row: &UploadRow,
-    number: u16,
+    place: &Place<'_>,
+    secrecy: &Secrecy,
+    salt: Option<[u8; 32]>,
     stored: Stored,
 ) -> Result<(ETag, Option<Checksum>, u64), Failure> {
     let ObjectData::Pages(pages) = stored.data else {
         return Err(Failure::internal("a part's blocks are not in pages"));
     };
-    let etag = ETag::Md5(stored.digests.md5);
+    let (upload, entropy) = (place.upload, x.core.entropy.as_ref());
+    let etag = secrecy.etag(stored.digests.md5, entropy);
     let last_modified_ms = x.core.clock.now_ms();
     // What the upload did not declare was for this transfer only.
-    let checksum = stored.digests.checksum.filter(|_| row.checksum.is_some());
+    let checksum = stored.digests.checksum.filter(|_| place.row.checksum.is_some());
     let part = PartRow {
         size: stored.size,
         etag: etag.to_string(),
         last_modified_ms,
-        checksum: checksum.map(|value| convert::stored_checksum(&value, Kind::FullObject)),
+        checksum: checksum.map(|value| secrecy.seal_checksum(&value, Kind::FullObject, entropy)).transpose()?,
         pages,
+        salt,
     };
     let envelope = Envelope { owner: upload.id.to_bytes(), value: part.encode(), ..Envelope::default() };
-    let key = keys::part(upload.id, number);
+    let key = keys::part(upload.id, place.number);
     x.core.cluster.write(&x.op(), key, x.core.new_op(), Some(envelope)).await?;
     Ok((etag, stored.digests.checksum, last_modified_ms))
 }

@@ -1,27 +1,58 @@
-//! CopyObject: the target shares the source's blocks; only where some are missing, or another checksum is asked for,
-//! are bytes read and stored again.
+//! CopyObject: the target shares the source's blocks; only where some are missing, another checksum is asked for, or
+//! the two are encrypted differently, are bytes read and stored again.
+//!
+//! - **Y1** A copy onto itself changes the very object it read: between the two nobody else has written or deleted it.
+//!   *Tested by `tests/tests/quotas.rs`.*
 
-use cairn_model::keys;
-use cairn_model::rows::{BlockRef, Checksum, Headers, ManifestPage, ObjectData};
+use cairn_model::rows::{BlockRef, Headers, ManifestPage, ObjectData, ObjectHead, TypedRow as _};
+use cairn_model::{Envelope, keys};
+use cairn_quorum::{OpError, UpdateError};
 use cairn_s3::answer::CopyResult;
-use cairn_s3::checksum::{Algorithm, Kind};
+use cairn_s3::checksum::Algorithm;
 use cairn_s3::operation::{CopyObject, CopySource};
-use cairn_s3::{ETag, ErrorCode, S3Error};
+use cairn_s3::{ErrorCode, S3Error};
+use cairn_types::OpId;
 
-use super::{New, Object, existing, judge_early, write_if};
+use super::{New, Object, existing, judge, judge_early, write_if};
 use crate::body::digest::Wanted;
 use crate::body::read::Copied;
 use crate::body::write::Target;
 use crate::convert;
+use crate::encryption::{Locked, Secrecy};
 use crate::exchange::{Answer, Exchange, xml};
 use crate::failure::Failure;
 
 /// The largest source of one copy, in bytes: AWS's limit.
 const MAX_SOURCE: u64 = 5 << 30;
+/// Times a copy onto itself begins again after somebody else wrote the object.
+const TRIES: u32 = 8;
 
 pub(crate) async fn copy(x: &Exchange, copy: CopyObject) -> Answer {
-    refuse_unchanged(&copy)?;
-    let source = source(x, &copy.source).await?;
+    let onto_itself = copy.source.bucket == copy.object.bucket && copy.source.key == copy.object.key;
+    for _ in 0..TRIES {
+        let (source, source_secrecy) = source(x, &copy.source).await?;
+        let read = source.head.version;
+        let made = make(x, &copy, source, source_secrecy).await?;
+        if onto_itself {
+            if !replace(x, &copy, read, &made).await? {
+                continue;
+            }
+        } else {
+            write(x, &copy, &made).await?;
+        }
+        return answer(x, copy.object.key.as_bytes(), &made);
+    }
+    Err(OpError::Contended.into())
+}
+
+/// The target as it will be written.
+struct Made {
+    object: Object,
+    secrecy: Secrecy,
+}
+
+/// Checks the source and makes the target's bytes durable under its name.
+async fn make(x: &Exchange, copy: &CopyObject, source: Object, source_secrecy: Secrecy) -> Result<Made, Failure> {
     let source_etag = convert::etag(&source.head.etag)?;
     copy.source_conditions.check_copy_source(&source_etag, source.head.last_modified_ms)?;
     if source.head.size > MAX_SOURCE {
@@ -31,46 +62,60 @@ pub(crate) async fn copy(x: &Exchange, copy: CopyObject) -> Answer {
     }
     let key = copy.object.key.as_bytes();
     judge_early(x, key, &copy.conditions).await?;
-
+    x.check_quota(key, source.head.size, None).await?;
     let target = x.target(key)?;
-    let headers = headers(&copy, source.head.headers.clone());
-    let new = duplicate(x, &target, source, headers, copy.checksum_algorithm).await?;
-    let version = x.core.new_op();
-    let object = new.object(version, x.core.clock.now_ms());
-    let envelope = Some(object.encode(target.bucket));
-    if copy.conditions.is_empty() {
-        x.core.cluster.write(&x.op(), keys::object(target.bucket, key), version, envelope).await?;
-    } else {
-        write_if(x, key, version, &copy.conditions, envelope).await?;
+    let headers = headers(copy, source.head.headers.clone());
+    let (new, secrecy) = duplicate(x, &target, source, source_secrecy, headers, copy.checksum_algorithm).await?;
+    Ok(Made { object: new.object(x.core.new_op(), x.core.clock.now_ms()), secrecy })
+}
+
+async fn write(x: &Exchange, copy: &CopyObject, made: &Made) -> Result<(), Failure> {
+    let (bucket, key, version) = (x.bucket_id()?, copy.object.key.as_bytes(), made.object.head.version);
+    let envelope = Some(made.object.encode(bucket));
+    if !copy.conditions.is_empty() {
+        return write_if(x, key, version, &copy.conditions, envelope).await;
     }
+    x.core.cluster.write(&x.op(), keys::object(bucket, key), version, envelope).await?;
+    Ok(())
+}
+
+/// Writes the target where the object is still the one that was read. False: it is not.
+async fn replace(x: &Exchange, copy: &CopyObject, read: OpId, made: &Made) -> Result<bool, Failure> {
+    let (bucket, key) = (x.bucket_id()?, copy.object.key.as_bytes());
+    let envelope = made.object.encode(bucket);
+    let change = |current: Option<&Envelope>| -> Result<_, Option<S3Error>> {
+        judge(&copy.conditions, current).map_err(|failure| Some(failure.error))?;
+        let now = current.and_then(|current| ObjectHead::decode(&current.value).ok());
+        if now.is_some_and(|now| now.version == read) { Ok(Some(envelope.clone())) } else { Err(None) }
+    };
+    match x.core.cluster.update(&x.op(), keys::object(bucket, key), made.object.head.version, change).await {
+        Ok(_) => Ok(true),
+        Err(UpdateError::Refused(None)) => Ok(false),
+        Err(UpdateError::Refused(Some(error))) => Err(error.into()),
+        Err(UpdateError::Failed(error)) => Err(error.into()),
+    }
+}
+
+fn answer(x: &Exchange, key: &[u8], made: &Made) -> Answer {
+    let head = &made.object.head;
     let result = CopyResult {
-        etag: convert::etag(&object.head.etag)?,
-        modified_unix_ms: object.head.last_modified_ms,
-        checksum: convert::object_checksum(&object.head)?,
+        etag: convert::etag(&head.etag)?,
+        modified_unix_ms: head.last_modified_ms,
+        checksum: convert::object_checksum(head, &made.secrecy)?,
     };
     let mut response = xml(result.to_xml());
-    x.set_expiration(response.headers_mut(), key, object.head.size, object.head.last_modified_ms);
+    x.echo_key(response.headers_mut(), &made.secrecy);
+    x.set_expiration(response.headers_mut(), key, head.size, head.last_modified_ms);
     Ok(response)
 }
 
-/// The settled object a copy reads; the right to read it was checked with the request's others (SECURITY V7).
-pub(crate) async fn source(x: &Exchange, source: &CopySource) -> Result<Object, Failure> {
+/// The settled object a copy reads, and its secrecy; the right to read it was checked with the request's others
+/// (SECURITY V7).
+pub(crate) async fn source(x: &Exchange, source: &CopySource) -> Result<(Object, Secrecy), Failure> {
     let bucket = x.granted.source()?.id;
-    existing(&x.core, &x.op(), bucket, source.key.as_bytes(), source.version.as_ref()).await
-}
-
-fn refuse_unchanged(copy: &CopyObject) -> Result<(), S3Error> {
-    let onto_itself = copy.source.bucket == copy.object.bucket && copy.source.key == copy.object.key;
-    let changed =
-        copy.replace.is_some() || copy.website_redirect_location.is_some() || copy.checksum_algorithm.is_some();
-    if onto_itself && !changed {
-        return Err(S3Error::with_message(
-            ErrorCode::InvalidRequest,
-            "This copy request is illegal because it is trying to copy an object to itself without changing the \
-             object's metadata, storage class, website redirect location or encryption attributes.",
-        ));
-    }
-    Ok(())
+    let object = existing(&x.core, &x.op(), bucket, source.key.as_bytes(), source.version.as_ref()).await?;
+    let secrecy = Secrecy::unlock(Locked::Object, object.head.encryption.as_ref(), x.source_key.as_ref())?;
+    Ok((object, secrecy))
 }
 
 fn headers(copy: &CopyObject, source: Headers) -> Headers {
@@ -82,27 +127,41 @@ fn headers(copy: &CopyObject, source: Headers) -> Headers {
     headers
 }
 
-/// The source's bytes under the target's name.
+/// The source's bytes under the target's name, and how they are kept there.
 async fn duplicate(
     x: &Exchange,
     target: &Target,
     source: Object,
+    source_secrecy: Secrecy,
     headers: Headers,
     algorithm: Option<Algorithm>,
-) -> Result<New, Failure> {
-    let kept = source.head.checksum.as_ref();
-    let recompute = algorithm.filter(|wanted| kept.map(|kept| convert::algorithm(kept.algorithm)) != Some(*wanted));
+) -> Result<(New, Secrecy), Failure> {
+    let kept = source.head.checksum.as_ref().map(|kept| convert::algorithm(kept.algorithm));
+    let recompute = algorithm.filter(|wanted| kept != Some(*wanted));
     if recompute.is_none()
+        && may_share(x, &source)
         && let Some(data) = share(x, target, &source.data).await?
     {
-        let head = source.head;
-        return Ok(New { size: head.size, etag: head.etag, headers, checksum: head.checksum, parts: head.parts, data });
+        let ObjectHead { size, etag, checksum, parts, encryption, .. } = source.head;
+        return Ok((New { size, etag, headers, checksum, parts, data, encryption }, source_secrecy));
     }
-    store_again(x, target, source, headers, recompute).await
+    let secrecy = x.new_secrecy();
+    let wanted = Wanted { sha256: false, checksum: recompute.or(kept) };
+    let new = store_again(x, target, source, &source_secrecy, &secrecy, headers, wanted).await?;
+    Ok((new, secrecy))
+}
+
+/// Whether the target's bytes at rest are the source's: both plain, or both under one customer's key. Then the target
+/// has the source's salt, too. Parts of an encrypted object have keys of their own, which a list of blocks loses.
+fn may_share(x: &Exchange, source: &Object) -> bool {
+    match &source.head.encryption {
+        None => x.customer_key.is_none(),
+        Some(_) => x.customer_key == x.source_key && !matches!(source.data, ObjectData::Parts(_)),
+    }
 }
 
 /// References the source's blocks for the target. None: some of them are not where they should be.
-async fn share(x: &Exchange, target: &Target, data: &ObjectData) -> Result<Option<ObjectData>, Failure> {
+pub(crate) async fn share(x: &Exchange, target: &Target, data: &ObjectData) -> Result<Option<ObjectData>, Failure> {
     if let ObjectData::Inline(bytes) = data {
         return Ok(Some(ObjectData::Inline(bytes.clone())));
     }
@@ -149,36 +208,29 @@ async fn store_again(
     x: &Exchange,
     target: &Target,
     source: Object,
+    source_secrecy: &Secrecy,
+    secrecy: &Secrecy,
     headers: Headers,
-    recompute: Option<Algorithm>,
+    wanted: Wanted,
 ) -> Result<New, Failure> {
     let size = source.head.size;
-    let kept = source.head.checksum.as_ref().map(|kept: &Checksum| convert::algorithm(kept.algorithm));
-    let mut bytes = Copied::open(&x.core, x.op, source.data, 0..size).await?;
-    let wanted = Wanted { sha256: false, checksum: recompute.or(kept) };
-    let stored = x.core.store_body(x.op, target, size, wanted, &mut bytes).await?;
-    Ok(New {
-        size,
-        etag: ETag::Md5(stored.digests.md5).to_string(),
-        headers,
-        checksum: stored.digests.checksum.map(|value| convert::stored_checksum(&value, Kind::FullObject)),
-        parts: 0,
-        data: stored.data,
-    })
+    let mut bytes = Copied::open(&x.core, x.op, source, source_secrecy, 0..size).await?;
+    let stored = x.core.store_body(x.op, target, size, wanted, &secrecy.body()?, &mut bytes).await?;
+    New::of_body(stored, headers, secrecy, x.core.entropy.as_ref())
 }
 
 #[cfg(test)]
 mod tests {
     use cairn_s3::ObjectKey;
-    use cairn_s3::headers::{Metadata, ObjectHeaders};
     use cairn_s3::operation::ObjectRef;
 
     use super::*;
 
-    fn onto_itself() -> CopyObject {
+    #[test]
+    fn the_redirect_is_never_copied() {
         let key = ObjectKey::new(b"k".to_vec()).unwrap();
         let bucket: cairn_types::BucketName = "bucket".parse().unwrap();
-        CopyObject {
+        let copy = CopyObject {
             object: ObjectRef { bucket: bucket.clone(), key: key.clone() },
             source: CopySource { bucket, key, version: None },
             source_conditions: Default::default(),
@@ -186,28 +238,13 @@ mod tests {
             replace: None,
             website_redirect_location: None,
             checksum_algorithm: None,
-        }
-    }
-
-    #[test]
-    fn a_copy_onto_itself_must_change_something() {
-        let error = refuse_unchanged(&onto_itself()).unwrap_err();
-        assert_eq!(error.code(), ErrorCode::InvalidRequest);
-        let replace = Some((ObjectHeaders::default(), Metadata::default()));
-        assert!(refuse_unchanged(&CopyObject { replace, ..onto_itself() }).is_ok());
-        let mut elsewhere = onto_itself();
-        elsewhere.object.bucket = "other".parse().unwrap();
-        assert!(refuse_unchanged(&elsewhere).is_ok());
-    }
-
-    #[test]
-    fn the_redirect_is_never_copied() {
+        };
         let source = Headers {
             website_redirect: Some("/old".into()),
             content_type: Some("text/plain".into()),
             ..Headers::default()
         };
-        let copied = headers(&onto_itself(), source);
+        let copied = headers(&copy, source);
         assert_eq!(copied.website_redirect, None);
         assert_eq!(copied.content_type.as_deref(), Some("text/plain"));
     }

@@ -15,6 +15,8 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use super::{Object, existing};
 use crate::body::read::Purpose;
 use crate::convert;
+use crate::encryption::Secrecy;
+use crate::encryption::read::part_length;
 use crate::exchange::{Answer, Exchange, set, set_checksum};
 use crate::failure::Failure;
 use crate::http::{Body, BodyError, empty, stream};
@@ -31,9 +33,9 @@ struct Selection {
 }
 
 pub(crate) async fn get(x: &Exchange, read: ReadObject) -> Answer {
-    let (object, selection) = select(x, &read).await?;
-    let response = answer(x, &read, &object, &selection)?;
-    let bytes = x.core.open(x.op, object.data, selection.bytes, Purpose::Answer).await?;
+    let (object, secrecy, selection) = select(x, &read).await?;
+    let response = answer(x, &read, &object, &secrecy, &selection)?;
+    let bytes = x.core.open(x.op, object, &secrecy, selection.bytes, Purpose::Answer).await?;
     let body =
         stream(bytes.map(|piece| {
             piece.map_err(|failure| BodyError(failure.cause.unwrap_or_else(|| failure.error.to_string())))
@@ -42,30 +44,32 @@ pub(crate) async fn get(x: &Exchange, read: ReadObject) -> Answer {
 }
 
 pub(crate) async fn head(x: &Exchange, read: ReadObject) -> Answer {
-    let (object, selection) = select(x, &read).await?;
-    answer(x, &read, &object, &selection)
+    let (object, secrecy, selection) = select(x, &read).await?;
+    answer(x, &read, &object, &secrecy, &selection)
 }
 
-async fn select(x: &Exchange, read: &ReadObject) -> Result<(Object, Selection), Failure> {
+async fn select(x: &Exchange, read: &ReadObject) -> Result<(Object, Secrecy, Selection), Failure> {
     let key = read.object.key.as_bytes();
     let object = existing(&x.core, &x.op(), x.bucket_id()?, key, read.version.as_ref()).await?;
+    let secrecy = x.unlock(&object.head)?;
     let etag = convert::etag(&object.head.etag)?;
     let modified = object.head.last_modified_ms;
     read.conditions.check(&etag, modified)?;
     let selection = match read.part_number {
-        Some(number) => part(x, &object, number).await?,
+        Some(number) => part(x, &object, &secrecy, number).await?,
         None => match read.span(&etag, modified, object.head.size)? {
             Some(span) => Selection { bytes: span.offset..span.offset + span.length, span: Some(span), checksum: None },
             None => {
-                Selection { bytes: 0..object.head.size, span: None, checksum: convert::object_checksum(&object.head)? }
+                let checksum = convert::object_checksum(&object.head, &secrecy)?;
+                Selection { bytes: 0..object.head.size, span: None, checksum }
             }
         },
     };
-    Ok((object, selection))
+    Ok((object, secrecy, selection))
 }
 
 /// One part, as it was uploaded; an object that was not uploaded in parts is its own part 1.
-async fn part(x: &Exchange, object: &Object, number: u16) -> Result<Selection, Failure> {
+async fn part(x: &Exchange, object: &Object, secrecy: &Secrecy, number: u16) -> Result<Selection, Failure> {
     let size = object.head.size;
     let (bytes, checksum) = match &object.data {
         ObjectData::Parts(pages) => {
@@ -88,8 +92,8 @@ async fn part(x: &Exchange, object: &Object, number: u16) -> Result<Selection, F
         }
     };
     let checksum = match checksum {
-        Some(stored) => Some(ObjectChecksum::whole(convert::checksum(&stored)?)),
-        None if bytes == (0..size) => convert::object_checksum(&object.head)?,
+        Some(stored) => Some(ObjectChecksum::whole(secrecy.open_checksum(&stored)?)),
+        None if bytes == (0..size) => convert::object_checksum(&object.head, secrecy)?,
         None => None,
     };
     let span = (!bytes.is_empty()).then(|| Span { offset: bytes.start, length: bytes.end - bytes.start });
@@ -101,7 +105,7 @@ type Located = (Range<u64>, Option<cairn_model::rows::Checksum>);
 /// The bytes of part `number`, where it is on this page; `begin` moves past the parts before it.
 fn locate(parts: &[ManifestPart], number: u16, begin: &mut u64) -> Option<Located> {
     for part in parts {
-        let end = *begin + part.pages.size();
+        let end = begin.saturating_add(part_length(part));
         if part.number == u32::from(number) {
             return Some((*begin..end, part.checksum.clone()));
         }
@@ -111,7 +115,13 @@ fn locate(parts: &[ManifestPart], number: u16, begin: &mut u64) -> Option<Locate
 }
 
 /// Status and headers, as both GET and HEAD have them.
-fn answer(x: &Exchange, read: &ReadObject, object: &Object, selection: &Selection) -> Result<Response<Body>, Failure> {
+fn answer(
+    x: &Exchange,
+    read: &ReadObject,
+    object: &Object,
+    secrecy: &Secrecy,
+    selection: &Selection,
+) -> Result<Response<Body>, Failure> {
     let head = &object.head;
     let mut response = Response::new(empty());
     let headers = response.headers_mut();
@@ -126,9 +136,11 @@ fn answer(x: &Exchange, read: &ReadObject, object: &Object, selection: &Selectio
     if let (true, Some(checksum)) = (read.with_checksum, &selection.checksum) {
         set_checksum(headers, checksum);
     }
-    if read.part_number.is_some() && head.parts > 0 {
+    // A copy of such an object is one part, whatever its tag says.
+    if read.part_number.is_some() && matches!(object.data, ObjectData::Parts(_)) {
         headers.insert(PARTS_COUNT, HeaderValue::from(head.parts));
     }
+    x.echo_key(headers, secrecy);
     if let Some(span) = selection.span {
         set(headers, CONTENT_RANGE, &span.content_range(head.size));
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -152,6 +164,7 @@ mod tests {
             number,
             pages: Pages { manifest: ManifestId([0; 16]), page_bytes: vec![size] },
             checksum: None,
+            salt: None,
         };
         let parts = [part(2, 10), part(5, 20), part(9, 1)];
         let find = |number| {

@@ -1,8 +1,8 @@
 //! PutObject.
 
 use cairn_model::keys;
-use cairn_s3::ETag;
-use cairn_s3::checksum::{Kind, ObjectChecksum};
+use cairn_model::rows::ObjectData;
+use cairn_s3::checksum::ObjectChecksum;
 use cairn_s3::operation::PutObject;
 use http::StatusCode;
 use http::header::ETAG;
@@ -17,21 +17,21 @@ pub(crate) async fn put(x: &Exchange, put: PutObject, body: &mut Payload<'_>) ->
     judge_early(x, key, &put.conditions).await?;
     let row = keys::object(x.bucket_id()?, key);
     // W1: the Query runs while the body flows.
-    let pending = if put.conditions.is_empty() { Some(x.core.cluster.begin_write(&x.op(), row).await?) } else { None };
-    let target = x.target(key)?;
-    let stored = x.core.store_body(x.op, &target, put.length, body.wanted(None), body).await?;
+    let mut pending =
+        if put.conditions.is_empty() { Some(x.core.cluster.begin_write(&x.op(), row).await?) } else { None };
+    x.check_quota(key, put.length, pending.as_mut()).await?;
+    let (target, secrecy) = (x.target(key)?, x.new_secrecy());
+    let stored = x.core.store_body(x.op, &target, put.length, body.wanted(None), &secrecy.body()?, body).await?;
     body.verify(&stored.digests)?;
+    if !matches!(stored.data, ObjectData::Inline(_)) {
+        // While these bytes came, others may have filled the bucket.
+        x.check_quota(key, stored.size, None).await?;
+    }
 
-    let etag = ETag::Md5(stored.digests.md5);
     let checksum = stored.digests.checksum.map(ObjectChecksum::whole);
-    let new = New {
-        size: stored.size,
-        etag: etag.to_string(),
-        headers: convert::stored_headers(put.headers, &put.metadata),
-        checksum: stored.digests.checksum.map(|value| convert::stored_checksum(&value, Kind::FullObject)),
-        parts: 0,
-        data: stored.data,
-    };
+    let headers = convert::stored_headers(put.headers, &put.metadata);
+    let new = New::of_body(stored, headers, &secrecy, x.core.entropy.as_ref())?;
+    let etag = convert::etag(&new.etag)?;
     let version = x.core.new_op();
     let (size, now_ms) = (new.size, x.core.clock.now_ms());
     let envelope = new.object(version, now_ms).encode(target.bucket);
@@ -45,5 +45,6 @@ pub(crate) async fn put(x: &Exchange, put: PutObject, body: &mut Payload<'_>) ->
     if let Some(checksum) = &checksum {
         set_checksum(response.headers_mut(), checksum);
     }
+    x.echo_key(response.headers_mut(), &secrecy);
     Ok(response)
 }

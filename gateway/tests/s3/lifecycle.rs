@@ -85,6 +85,7 @@ impl Fixture {
                     headers: Headers::default(),
                     checksum: None,
                     parts: 0,
+                    encryption: None,
                 };
                 let envelope = head.envelope(self.bucket, &ObjectData::Inline(Bytes::new()));
                 (keys::object(self.bucket, key.as_bytes()), version, Some(envelope))

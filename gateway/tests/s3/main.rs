@@ -4,10 +4,12 @@
 
 mod access;
 mod buckets;
+mod encryption;
 mod lifecycle;
 mod listener;
 mod listing;
 mod multipart;
 mod objects;
+mod quotas;
 mod settings;
 mod support;

@@ -177,6 +177,11 @@ impl World {
         Running { address, admin: AdminServiceClient::new(routes), shutdown }
     }
 
+    /// Whether these bytes stand in any row or block.
+    pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
+        self.tables.iter().any(|table| table.holds(bytes)) || self.blocks.iter().any(|store| store.holds(bytes))
+    }
+
     /// Stops table replicas from answering, so that `count` are left.
     pub(crate) fn leave_tables(&self, count: usize) {
         self.tables.iter().enumerate().for_each(|(index, table)| table.switch.set(index < count));

@@ -10,8 +10,8 @@ use cairn_model::wire::{WireError, decode_bytes, decode_id, decode_register_requ
 use cairn_proto::common::v1::{Frame, RequestHeader};
 use cairn_proto::table::v1;
 use cairn_proto::table::v1::table_service_server::{TableService, TableServiceServer};
-use cairn_quorum::TableReplica as _;
 use cairn_quorum::wire::{decode_range, encode_range_reply};
+use cairn_quorum::{Recount, TableReplica as _};
 use cairn_rpc::limits::MAX_MESSAGE_BYTES;
 use cairn_rpc::{CallContext, CallError, SessionReply, SessionRequest, SessionService, serve_session};
 use cairn_types::{ClusterId, Epoch, RequestId, StoreId};
@@ -44,6 +44,21 @@ impl Table {
     ) -> Result<v1::RangeResponse, CallError> {
         let range = decode_range(request).map_err(invalid)?;
         Ok(encode_range_reply(&self.range(context, range).await?))
+    }
+
+    async fn answer_recount(
+        &self,
+        context: &CallContext,
+        request: v1::RecountUsageRequest,
+    ) -> Result<v1::RecountUsageResponse, CallError> {
+        let Recount { before, counted } = self.recount(context, request.partition_key).await?;
+        Ok(v1::RecountUsageResponse {
+            store_id: cairn_quorum::TableReplica::store(self).to_bytes(),
+            objects_before: before.objects,
+            bytes_before: before.bytes,
+            objects: counted.objects,
+            bytes: counted.bytes,
+        })
     }
 }
 
@@ -82,6 +97,10 @@ impl SessionService for Table {
             Ok(Ok(v1::Method::Range)) => {
                 let request = decode_bytes("range request", head).map_err(invalid)?;
                 return self.answer_encoded_range(&context, request).await.map(SessionReply::head);
+            }
+            Ok(Ok(v1::Method::RecountUsage)) => {
+                let request = decode_bytes("recount request", head).map_err(invalid)?;
+                self.answer_recount(&context, request).await?.encode_to_vec()
             }
             Ok(Ok(v1::Method::Unspecified)) | Ok(Err(_)) | Err(_) => {
                 return Err(CallError::Unimplemented(format!("method {method}")));
@@ -137,6 +156,15 @@ impl TableService for Service {
         let mut request = request.into_inner();
         let context = self.context(request.header.take())?;
         Ok(Response::new(self.0.answer_range(&context, request).await?))
+    }
+
+    async fn recount_usage(
+        &self,
+        request: Request<v1::RecountUsageRequest>,
+    ) -> Result<Response<v1::RecountUsageResponse>, Status> {
+        let mut request = request.into_inner();
+        let context = self.context(request.header.take())?;
+        Ok(Response::new(self.0.answer_recount(&context, request).await?))
     }
 
     async fn info(&self, _request: Request<v1::InfoRequest>) -> Result<Response<v1::InfoResponse>, Status> {

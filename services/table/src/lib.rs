@@ -15,6 +15,7 @@ mod identity;
 mod keys;
 mod pace;
 mod range;
+mod recount;
 mod room;
 mod round;
 mod rows;

@@ -251,7 +251,7 @@ fn finished(reply: Reply<Envelope>, call: &Call, shard: &Shard) -> Reply<Envelop
     let tells_usage = call.table == Table::Object && matches!(call.message, Message::Query);
     // A gate is under no gate: whoever reads or turns one that is closing would wait for itself.
     let gate = if call.table == Table::Gate { Gate::Open } else { shard.gate };
-    Reply { gate, usage: if tells_usage { shard.usage } else { Usage::default() }, ..reply }
+    Reply { gate, usage: if tells_usage { shard.reported() } else { Usage::default() }, ..reply }
 }
 
 fn not_here() -> Reply<Envelope> {

@@ -59,12 +59,25 @@ impl Shard {
         Ok(Self { usage: Usage { objects, bytes: used }, gate })
     }
 
-    /// An object's row went from `old` to `new`. Saturates: `repair` recounts.
+    /// An object's row went from `old` to `new`. Wraps: a count that was wrong stays wrong by the same amount, which a
+    /// recount can put right whatever is written meanwhile.
     pub(crate) fn object_changed(&mut self, old: Option<&Envelope>, new: Option<&Envelope>) {
         let weight = |envelope: Option<&Envelope>| envelope.map_or((0, 0), |e| (u64::from(e.objects), e.bytes));
         let ((old_objects, old_bytes), (new_objects, new_bytes)) = (weight(old), weight(new));
-        self.usage.objects = self.usage.objects.saturating_sub(old_objects).saturating_add(new_objects);
-        self.usage.bytes = self.usage.bytes.saturating_sub(old_bytes).saturating_add(new_bytes);
+        self.usage.objects = self.usage.objects.wrapping_sub(old_objects).wrapping_add(new_objects);
+        self.usage.bytes = self.usage.bytes.wrapping_sub(old_bytes).wrapping_add(new_bytes);
+    }
+
+    /// Where the usage said `before`, it should have said `counted`.
+    pub(crate) fn correct(&mut self, before: Usage, counted: Usage) {
+        self.usage.objects = self.usage.objects.wrapping_sub(before.objects).wrapping_add(counted.objects);
+        self.usage.bytes = self.usage.bytes.wrapping_sub(before.bytes).wrapping_add(counted.bytes);
+    }
+
+    /// The usage as callers see it: a wrong count never shows as less than nothing.
+    pub(crate) fn reported(&self) -> Usage {
+        let shown = |count: u64| if i64::try_from(count).is_ok() { count } else { 0 };
+        Usage { objects: shown(self.usage.objects), bytes: shown(self.usage.bytes) }
     }
 
     /// The gate row of the shard is `state` now. A row that cannot be read counts as closing: nobody may write into a
@@ -119,7 +132,21 @@ mod tests {
         shard.object_changed(None, Some(&envelope(1, 1)));
         assert_eq!(shard.usage, Usage { objects: 2, bytes: 5 });
         shard.object_changed(Some(&envelope(9, 9)), None);
-        assert_eq!(shard.usage, Usage::default());
+        assert_eq!(shard.reported(), Usage::default(), "never less than nothing");
+    }
+
+    #[test]
+    fn a_wrong_count_is_put_right_whatever_changes_meanwhile() {
+        let envelope = Envelope { objects: 1, bytes: 10, ..Envelope::default() };
+        for wrong in [0, 3, 50] {
+            let mut shard = Shard { usage: Usage { objects: wrong, bytes: wrong * 7 }, gate: Gate::Open };
+            let before = shard.usage;
+            // Ten objects are there; four go and one comes while they are counted.
+            (0..4).for_each(|_| shard.object_changed(Some(&envelope), None));
+            shard.object_changed(None, Some(&envelope));
+            shard.correct(before, Usage { objects: 10, bytes: 100 });
+            assert_eq!(shard.reported(), Usage { objects: 7, bytes: 70 });
+        }
     }
 
     #[test]

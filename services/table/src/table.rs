@@ -6,18 +6,19 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use cairn_daemon::{MachineError, Mark, Watermark};
 use cairn_model::Envelope;
 use cairn_model::view::decode_view_bytes;
 use cairn_model::wire::MAX_CALLS;
 use cairn_placement::NodeStatus;
-use cairn_quorum::{Range, RangeReply, RegisterReplies, TableReplica};
+use cairn_quorum::{Range, RangeReply, Recount, RegisterReplies, TableReplica};
 use cairn_register::{Message, Reply};
 use cairn_rpc::{CallContext, CallError, ViewCell};
 use cairn_store::{Options, Rocks, Store};
 use cairn_types::{Clock, ClusterId, Entropy, Epoch, RowKey, StoreId};
 use parking_lot::RwLock;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore};
 
 use crate::Config;
 use crate::identity::{self, Identity, IdentityError};
@@ -25,11 +26,12 @@ use crate::keys;
 use crate::pace::Pace;
 use crate::range::rows::RowSink;
 use crate::range::{self, Sink};
+use crate::recount::Counted;
 use crate::room::{self, Room};
 use crate::round::{self, Call};
 use crate::rows::{Depth, Miss, Rows};
 use crate::standing::{Fenced, LoadError, Standing};
-use crate::writer::{Answer, Shared, Writer};
+use crate::writer::{Answer, Correction, Shared, Writer};
 
 /// Reads that may block on the disk at once; more wait, up to their deadlines.
 const MAX_DISK_READS: usize = 8;
@@ -95,6 +97,8 @@ pub struct Table {
     watermark: Option<Watermark>,
     directory: Option<PathBuf>,
     disk_reads: Arc<Semaphore>,
+    /// Held by the one recount that runs.
+    recounting: Arc<Mutex<()>>,
     pace: Pace,
 }
 
@@ -155,6 +159,7 @@ impl Table {
             watermark,
             directory,
             disk_reads,
+            recounting: Arc::default(),
             pace: Pace::default(),
         }))
     }
@@ -416,6 +421,31 @@ impl TableReplica for Table {
         let judged = tokio::time::timeout_at(context.deadline, judged).await;
         let (epoch, replies) = judged.map_err(|_| CallError::Deadline)??;
         Ok(RegisterReplies { store: self.shared.id, epoch, replies })
+    }
+
+    async fn recount(&self, context: &CallContext, partition_key: Bytes) -> Result<Recount, CallError> {
+        let counted = Counted::of(partition_key)?;
+        let shard = counted.shard.clone();
+        let caller = context.epoch;
+        let recounted = async {
+            self.admit(context).await?;
+            let turn = self.recounting.clone().lock_owned().await;
+            let recount = self
+                .on_disk(move |shared| {
+                    let standing = shared.standing.read();
+                    standing.fence(caller).map_err(late)?;
+                    if standing.partition(counted.place()).is_none() {
+                        return Err(CallError::Invalid("the bucket is not kept here".to_owned()));
+                    }
+                    // A count takes long: whoever adopts a layout does not wait for it.
+                    drop(standing);
+                    counted.count(&shared.rows)
+                })
+                .await?;
+            self.writer.correct(Correction { shard, recount, turn }).await?;
+            Ok(recount)
+        };
+        tokio::time::timeout_at(context.deadline, recounted).await.map_err(|_| CallError::Deadline)?
     }
 
     async fn range(&self, context: &CallContext, range: Range) -> Result<RangeReply, CallError> {

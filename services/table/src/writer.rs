@@ -14,16 +14,17 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use cairn_model::Envelope;
 use cairn_placement::ClusterView;
+use cairn_quorum::Recount;
 use cairn_register::Reply;
 use cairn_rpc::CallError;
-use cairn_store::Durability;
+use cairn_store::{Batch, Durability};
 use cairn_types::{Clock, Epoch, StoreId};
 use parking_lot::RwLock;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedMutexGuard, mpsc, oneshot};
 
 use crate::room::Room;
 use crate::round::{Call, Outcome, Round};
-use crate::rows::{Rows, store_failed};
+use crate::rows::{Depth, Miss, Rows, store_failed};
 use crate::standing::{Adopted, Fenced, Standing};
 
 /// Requests that may wait for the writer; beyond, `Busy`.
@@ -52,7 +53,16 @@ pub(crate) type Answer = Result<(Epoch, Vec<Reply<Envelope>>), CallError>;
 enum Work {
     Judge(Request),
     Adopt(Arc<ClusterView>, oneshot::Sender<Result<(), CallError>>),
+    Correct(Correction, oneshot::Sender<Result<(), CallError>>),
     Close(oneshot::Sender<Result<(), cairn_store::Error>>),
+}
+
+/// What a count of a (bucket, shard) found.
+pub(crate) struct Correction {
+    pub(crate) shard: Vec<u8>,
+    pub(crate) recount: Recount,
+    /// Nobody else counts until this is durable: another count of the same rows would correct the same again.
+    pub(crate) turn: OwnedMutexGuard<()>,
 }
 
 struct Request {
@@ -107,6 +117,14 @@ impl Writer {
         wait.await.unwrap_or_else(|_| Err(closed()))
     }
 
+    /// Puts a usage right; durable on return.
+    pub(crate) async fn correct(&self, correction: Correction) -> Result<(), CallError> {
+        let (done, wait) = oneshot::channel();
+        let closed = || CallError::Unavailable("the store is closed".to_owned());
+        self.queue.send(Work::Correct(correction, done)).await.map_err(|_| closed())?;
+        wait.await.unwrap_or_else(|_| Err(closed()))
+    }
+
     /// Resolves when the thread has ended.
     pub(crate) async fn ended(&self) {
         self.queue.closed().await;
@@ -142,6 +160,7 @@ impl Thread {
                         next = other;
                     }
                     Work::Adopt(view, done) => answer(done, self.adopt(view)),
+                    Work::Correct(correction, done) => answer(done, self.correct(correction)),
                     Work::Close(done) => return answer(done, self.shared.rows.store.flush()),
                 }
             }
@@ -225,6 +244,21 @@ impl Thread {
         self.shared.epoch.store(epoch, Ordering::Release);
         drop(standing);
         self.note_sequence();
+        Ok(())
+    }
+
+    fn correct(&self, correction: Correction) -> Result<(), CallError> {
+        let Correction { shard: key, recount: Recount { before, counted }, turn } = correction;
+        if before != counted {
+            let mut shard = self.shared.rows.shard(&key, Depth::Disk).map_err(Miss::failed)?;
+            shard.correct(before, counted);
+            let mut batch = Batch::new();
+            batch.put(key, shard.encode());
+            self.shared.rows.store.write(batch, Durability::Synced).map_err(store_failed)?;
+            self.note_sequence();
+            tracing::warn!(?before, ?counted, "the usage of a bucket was put right");
+        }
+        drop(turn);
         Ok(())
     }
 

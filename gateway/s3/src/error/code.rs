@@ -54,6 +54,7 @@ codes! {
     InvalidBucketState 409 "The request is not valid for the current state of the bucket.";
     InvalidChunkSizeError 403 "Only the last chunk is allowed to have a size less than 8192 bytes";
     InvalidDigest 400 "The Content-MD5 or checksum value that you specified is not valid.";
+    InvalidEncryptionAlgorithmError 400 "The encryption request that you specified is not valid. The valid value is AES256.";
     InvalidLocationConstraint 400 "The specified location-constraint is not valid.";
     InvalidObjectState 403 "The operation is not valid for the object's storage class.";
     InvalidPart 400 "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.";

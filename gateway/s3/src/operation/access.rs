@@ -5,6 +5,7 @@ use http::Method;
 use cairn_types::BucketName;
 
 use super::{Operation, Unset};
+use crate::customer_key::KeyOf;
 use crate::key::{ObjectKey, VersionId};
 
 /// The right an operation needs.
@@ -189,6 +190,28 @@ impl Operation {
             Self::DeleteObject(delete) => delete.version.as_ref(),
             Self::ReadUnset(read) => read.version.as_ref(),
             _ => None,
+        }
+    }
+
+    /// Whether the operation reads, writes or describes bytes that a customer's key may encrypt.
+    #[must_use]
+    pub fn uses_customer_key(&self, of: KeyOf) -> bool {
+        match (self, of) {
+            (Self::CopyObject(_) | Self::UploadPartCopy(_), _)
+            | (
+                Self::PutObject(_)
+                | Self::GetObject(_)
+                | Self::HeadObject(_)
+                | Self::GetObjectAttributes(_)
+                | Self::CreateMultipartUpload(_)
+                | Self::UploadPart(_)
+                | Self::ListParts(_)
+                | Self::CompleteMultipartUpload(_),
+                KeyOf::Object,
+            )
+            // Refused by its own name.
+            | (Self::NotImplemented(_), _) => true,
+            _ => false,
         }
     }
 

@@ -107,7 +107,8 @@ impl Head<'_> {
             || copy.website_redirect_location.is_some()
             || copy.checksum_algorithm.is_some()
             || copy.source.version.is_some()
-            || self.fields.amz("x-amz-storage-class")?.is_some();
+            || self.fields.amz("x-amz-storage-class")?.is_some()
+            || self.fields.amz("x-amz-server-side-encryption-customer-algorithm")?.is_some();
         if same && !changes {
             return Err(S3Error::with_message(
                 ErrorCode::InvalidRequest,

@@ -56,7 +56,7 @@ const SUB_RESOURCES: [&str; 40] = [
 const PARAMETERS_OF_WRITES: [&str; 4] = ["partNumber", "select-type", "versionId", "x-id"];
 
 /// `x-amz-*` fields whose every value is understood, or changes nothing here.
-const ACCEPTED: [&str; 35] = [
+const ACCEPTED: [&str; 41] = [
     "x-amz-algorithm",
     "x-amz-cf-id",
     "x-amz-checksum-algorithm",
@@ -74,6 +74,9 @@ const ACCEPTED: [&str; 35] = [
     "x-amz-copy-source-if-none-match",
     "x-amz-copy-source-if-unmodified-since",
     "x-amz-copy-source-range",
+    "x-amz-copy-source-server-side-encryption-customer-algorithm",
+    "x-amz-copy-source-server-side-encryption-customer-key",
+    "x-amz-copy-source-server-side-encryption-customer-key-md5",
     "x-amz-credential",
     "x-amz-date",
     "x-amz-decoded-content-length",
@@ -86,6 +89,9 @@ const ACCEPTED: [&str; 35] = [
     "x-amz-part-number-marker",
     "x-amz-sdk-checksum-algorithm",
     "x-amz-security-token",
+    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-server-side-encryption-customer-key",
+    "x-amz-server-side-encryption-customer-key-md5",
     "x-amz-signature",
     "x-amz-signedheaders",
     "x-amz-source-expected-bucket-owner",

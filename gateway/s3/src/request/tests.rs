@@ -1,5 +1,6 @@
 //! Requests to operations: every operation once, every refusal once, and random requests.
 
+mod customer;
 mod refused;
 mod routes;
 

@@ -33,6 +33,19 @@ impl MemoryBlock {
         self.blocks.lock().clear();
     }
 
+    pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
+        self.blocks.lock().values().any(|(data, _)| data.windows(bytes.len()).any(|window| window == bytes))
+    }
+
+    /// Changes the first bit of every block.
+    pub(crate) fn damage(&self) {
+        for (data, _) in self.blocks.lock().values_mut() {
+            let mut changed = data.to_vec();
+            changed[0] ^= 1;
+            *data = changed.into();
+        }
+    }
+
     pub(crate) fn most_references(&self) -> usize {
         self.blocks.lock().values().map(|(_, references)| references.len()).max().unwrap_or_default()
     }

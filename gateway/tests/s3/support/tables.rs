@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cairn_model::Envelope;
 use cairn_model::rows::{GateRow, TypedRow as _};
-use cairn_quorum::{Range, RangePrefix, RangeReply, RangeRow, RegisterReplies, TableReplica};
+use cairn_quorum::{Range, RangePrefix, RangeReply, RangeRow, Recount, RegisterReplies, TableReplica};
 use cairn_register::replica::{Change, judge};
-use cairn_register::{Gate, KeyState, PartitionState};
+use cairn_register::{Gate, KeyState, PartitionState, Reply, Usage};
 use cairn_rpc::{CallContext, CallError};
 use cairn_types::{Ballot, Clock as _, Epoch, RowKey, StoreId, SystemClock, Table};
 use parking_lot::Mutex;
@@ -24,12 +24,21 @@ pub(crate) struct MemoryTable {
 #[derive(Default)]
 struct State {
     rows: BTreeMap<RowKey, KeyState<Envelope>>,
+    /// Of each bucket, by the partition key of its objects.
+    usages: BTreeMap<Bytes, Usage>,
     floor: Ballot,
 }
 
 impl MemoryTable {
     pub(crate) fn new(store: StoreId) -> Self {
         Self { switch: Switch::default(), store, state: Mutex::default() }
+    }
+
+    pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
+        let found = |text: &[u8]| text.windows(bytes.len()).any(|window| window == bytes);
+        let state = self.state.lock();
+        let values = state.rows.values().filter_map(|state| state.row.as_ref()?.value.as_ref());
+        values.into_iter().any(|value| found(&value.value) || found(&value.data))
     }
 }
 
@@ -43,6 +52,25 @@ impl State {
         let row = self.rows.get(&key).and_then(|state| state.row.as_ref());
         let value = row.and_then(|row| row.value.as_ref());
         value.map_or(Gate::Open, |value| GateRow::decode(&value.value).unwrap().gate())
+    }
+
+    /// Puts a row, or none, in the place of another, and counts what that changes.
+    fn change(&mut self, key: RowKey, next: Option<KeyState<Envelope>>) {
+        let weight = |state: Option<&KeyState<Envelope>>| {
+            let value = state.and_then(|state| state.row.as_ref()?.value.as_ref());
+            value.map_or((0, 0), |value| (u64::from(value.objects), value.bytes))
+        };
+        let (table, partition_key, new) = (key.table, key.partition_key.clone(), weight(next.as_ref()));
+        let old = match next {
+            Some(next) => self.rows.insert(key, next),
+            None => self.rows.remove(&key),
+        };
+        if table == Table::Object {
+            let old = weight(old.as_ref());
+            let usage = self.usages.entry(partition_key).or_default();
+            usage.objects = usage.objects + new.0 - old.0;
+            usage.bytes = usage.bytes + new.1 - old.1;
+        }
     }
 
     fn range(&self, store: StoreId, range: &Range) -> RangeReply {
@@ -113,16 +141,17 @@ impl TableReplica for MemoryTable {
         for (key, message) in batch {
             let gate = state.gate(key.table, &key.partition_key);
             let partition = PartitionState { epoch: Epoch(1), floor: state.floor, joined: Ballot::ZERO, gate };
+            let usage = state.usages.get(&key.partition_key).copied().filter(|_| key.table == Table::Object);
             let judgement = judge(state.rows.get(&key), &partition, SystemClock.now_ms(), &message);
             match judgement.change {
-                Some(Change::Put(row)) => drop(state.rows.insert(key, row)),
+                Some(Change::Put(row)) => state.change(key, Some(row)),
                 Some(Change::Drop { floor }) => {
                     state.floor = state.floor.max(floor);
-                    state.rows.remove(&key);
+                    state.change(key, None);
                 }
                 None => {}
             }
-            replies.push(judgement.reply);
+            replies.push(Reply { usage: usage.unwrap_or_default(), ..judgement.reply });
         }
         Ok(RegisterReplies { store: self.store, epoch: Epoch(1), replies })
     }
@@ -130,5 +159,9 @@ impl TableReplica for MemoryTable {
     async fn range(&self, _: &CallContext, range: Range) -> Result<RangeReply, CallError> {
         self.switch.check()?;
         Ok(self.state.lock().range(self.store, &range))
+    }
+
+    async fn recount(&self, _: &CallContext, _: Bytes) -> Result<Recount, CallError> {
+        Err(CallError::Unimplemented("nothing is counted here".to_owned()))
     }
 }

@@ -9,7 +9,8 @@
 //! **Upgrades.** Decoding drops protobuf fields it does not know, so a daemon that rewrites a row would lose what a
 //! newer one put there. Therefore a field whose loss matters comes with a new format number, and nobody writes that
 //! format before every daemon of the cluster can read it. Fields that an older writer may safely drop (hints) need
-//! no new format. Field numbers and format numbers are never reused.
+//! no new format. Field numbers and format numbers are never reused. A row is written in the lowest format that holds
+//! all of it ([`TypedRow::format`]): what uses no newer field stays readable for older daemons.
 
 mod bucket;
 mod lifecycle;
@@ -21,11 +22,11 @@ mod worker;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use prost::Message;
 
-pub use bucket::{AccessKeyRow, BucketNameRow, BucketRow, GateRow, Rights};
+pub use bucket::{AccessKeyRow, BucketNameRow, BucketRow, GateRow, Quota, Rights};
 pub use lifecycle::{DAY_MS, Due, Expiration, Lifecycle, LifecycleRule};
 pub use object::{
-    BlockRef, Blocks, Checksum, ChecksumAlgorithm, ChecksumType, Headers, ManifestPage, ManifestPart, ObjectData,
-    ObjectHead, PageEntries, Pages,
+    BlockRef, Blocks, Checksum, ChecksumAlgorithm, ChecksumType, Encryption, Headers, ManifestPage, ManifestPart,
+    ObjectData, ObjectHead, PageEntries, Pages,
 };
 pub use settings::{Cors, CorsRule, Settings};
 pub use upload::{Completed, Completing, Condition, PartRow, UploadRow, UploadState};

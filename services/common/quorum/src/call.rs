@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use cairn_model::Envelope;
 use cairn_register::{Message, Reply};
 use cairn_rpc::{CallContext, CallError};
@@ -12,7 +13,7 @@ use cairn_types::RowKey;
 use crate::health::Health;
 use crate::routes::{Routes, TableNode};
 use crate::traffic::Counters;
-use crate::{Op, Range, RangeReply};
+use crate::{Op, Range, RangeReply, Recount};
 
 /// A replica that is busy is asked again this often, at most.
 const BUSY_TRIES: u32 = 4;
@@ -64,6 +65,21 @@ pub(crate) async fn range(
     };
     let reply = watched(&node.health, false, &routes, context, ask).await?;
     if reply.store == node.store { Ok(reply) } else { Err(CallError::WrongStore { actual: reply.store }) }
+}
+
+/// A recount by `node`, which takes as long as its rows are many.
+pub(crate) async fn recount(
+    routes: Arc<Routes>,
+    node: Arc<TableNode>,
+    op: Op,
+    partition_key: Bytes,
+) -> Result<Recount, CallError> {
+    let context = routes.context(&op, node.store);
+    let ask = |context: CallContext| {
+        let (replica, key) = (node.replica.clone(), partition_key.clone());
+        async move { replica.recount(&context, key).await }
+    };
+    watched(&node.health, false, &routes, context, ask).await
 }
 
 /// Makes a call, again with the view after `NeedsView`, again later after `Busy`, and tells `health` how it went;

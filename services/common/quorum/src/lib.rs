@@ -34,8 +34,8 @@ pub use list::{ListEntry, ListRequest, Listing};
 pub use op::{Op, OpError};
 pub use remote::{RemoteBlock, RemoteTable};
 pub use replica::{
-    BlockBody, BlockReplica, BlockStat, PutBlock, Range, RangePrefix, RangeReply, RangeRow, Reference, RegisterReplies,
-    TableReplica,
+    BlockBody, BlockReplica, BlockStat, PutBlock, Range, RangePrefix, RangeReply, RangeRow, Recount, Reference,
+    RegisterReplies, TableReplica,
 };
 pub use routes::Dial;
 pub use rows::{PendingWrite, Settled, UpdateError};

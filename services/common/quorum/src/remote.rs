@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cairn_model::Envelope;
 use cairn_model::wire::{WireError, decode_bytes, decode_id, decode_register_response, encode_register_request};
 use cairn_proto::{block, table};
-use cairn_register::Message;
+use cairn_register::{Message, Usage};
 use cairn_rpc::{CallContext, CallError, Lane, Peer, PeerReply};
 use cairn_types::{BlockHash, ManifestId, RowKey, StoreId};
 use prost::Message as _;
@@ -20,7 +20,7 @@ use crate::wire::{
     encode_get_request, encode_put_head, encode_range, encode_stat_request,
 };
 use crate::{
-    BlockBody, BlockReplica, BlockStat, PutBlock, Range, RangeReply, Reference, RegisterReplies, TableReplica,
+    BlockBody, BlockReplica, BlockStat, PutBlock, Range, RangeReply, Recount, Reference, RegisterReplies, TableReplica,
 };
 
 /// A table in another process.
@@ -66,6 +66,17 @@ impl TableReplica for RemoteTable {
         let reply = decode_bytes("range response", reply).and_then(decode_range_reply).map_err(damaged)?;
         same_store(reply.store, self.store())?;
         Ok(reply)
+    }
+
+    async fn recount(&self, context: &CallContext, partition_key: Bytes) -> Result<Recount, CallError> {
+        let request = table::v1::RecountUsageRequest { header: None, partition_key };
+        let reply = self.call(context, table::v1::Method::RecountUsage, request.encode_to_vec().into()).await?;
+        let reply: table::v1::RecountUsageResponse = decode_bytes("recount response", reply).map_err(damaged)?;
+        same_store(decode_id("store id", &reply.store_id).map_err(damaged)?, self.store())?;
+        Ok(Recount {
+            before: Usage { objects: reply.objects_before, bytes: reply.bytes_before },
+            counted: Usage { objects: reply.objects, bytes: reply.bytes },
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use cairn_model::Envelope;
-use cairn_register::{Gate, Message, Reply, Row};
+use cairn_register::{Gate, Message, Reply, Row, Usage};
 use cairn_rpc::{CallContext, CallError};
 use cairn_types::{Ballot, BlockHash, BucketId, Epoch, ManifestId, RowKey, StoreId, Table, UploadId};
 use futures_util::stream::BoxStream;
@@ -67,6 +67,13 @@ pub struct RangeReply {
     pub gate: Gate,
 }
 
+/// What a replica's usage of a (bucket, shard) said, and what it should have said then.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Recount {
+    pub before: Usage,
+    pub counted: Usage,
+}
+
 /// A store of rows that judges register messages (REGISTER §4) and answers only with what is durable.
 #[async_trait]
 pub trait TableReplica: Send + Sync + 'static {
@@ -78,6 +85,9 @@ pub trait TableReplica: Send + Sync + 'static {
         batch: Vec<(RowKey, Message<Envelope>)>,
     ) -> Result<RegisterReplies, CallError>;
     async fn range(&self, context: &CallContext, range: Range) -> Result<RangeReply, CallError>;
+    /// Counts the live objects under `partition_key` as they are here, and puts the usage right by the difference, so
+    /// that what is written meanwhile counts as always.
+    async fn recount(&self, context: &CallContext, partition_key: Bytes) -> Result<Recount, CallError>;
 }
 
 /// Who keeps a block (DESIGN §6).

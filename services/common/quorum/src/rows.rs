@@ -1,17 +1,21 @@
 //! Operations on rows: reads, writes and conditional writes, each linearizable per key (REGISTER §5).
 
+use bytes::Bytes;
 use cairn_model::Envelope;
 use cairn_model::wire::{MAX_ENVELOPE, MAX_OWNER, MAX_REFS};
 use cairn_register::coordinator::Blind;
 use cairn_register::{
     Applied, Base, Cas, CasFailure, Complete, Completed, Failure, Found, Read, Usage, Write, Written,
 };
-use cairn_types::{Ballot, OpId, RowKey};
+use cairn_rpc::CallError;
+use cairn_types::{Ballot, OpId, RowKey, StoreId};
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
 use crate::drive::{Drive, only};
-use crate::{Op, OpError};
+use crate::tally::everyone;
+use crate::{Op, OpError, Recount, call};
 
 /// Keys that travel together: their rows fit one message, whatever they hold.
 const TOGETHER: usize = 64;
@@ -175,6 +179,29 @@ impl Cluster {
             Some(Err(CasFailure::Failed(failure))) => Err(why.error(failure).into()),
             None => Err(why.error(Failure::NoQuorum).into()),
         }
+    }
+
+    /// Every replica of the objects under `partition_key` counts them anew; what each found, or why it did not.
+    ///
+    /// # Errors
+    /// [`OpError::NotReady`].
+    pub async fn recount(
+        &self,
+        op: &Op,
+        partition_key: Bytes,
+    ) -> Result<Vec<(StoreId, Result<Recount, CallError>)>, OpError> {
+        let routes = self.routes();
+        let quorums = routes.row_quorums(&partition_key).ok_or(OpError::NotReady)?;
+        let counts = everyone(&quorums.accept).into_iter().map(|store| {
+            let (routes, key) = (routes.clone(), partition_key.clone());
+            async move {
+                let Some(node) = routes.table(store).cloned() else {
+                    return (store, Err(CallError::Unreachable("no address is known".to_owned())));
+                };
+                (store, call::recount(routes, node, *op, key).await)
+            }
+        });
+        Ok(join_all(counts).await)
     }
 
     /// Writes the head of a completed upload on its base (REGISTER §12 "Completing an upload"). `id`, `base` and

@@ -69,6 +69,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Writes made meanwhile may or may not be seen. Do not hold a cursor for long: it may pin old data.
     fn scan(&self, from: &[u8], to: Option<&[u8]>) -> Box<dyn Cursor + '_>;
 
+    /// [`Store::scan`] of one moment: writes made meanwhile are not seen.
+    fn snapshot(&self, from: &[u8], to: Option<&[u8]>) -> Box<dyn Cursor + '_>;
+
     /// Rises with every write, survives restarts, and never falls but by lost or rolled-back data (REGISTER D4).
     fn sequence(&self) -> u64;
 

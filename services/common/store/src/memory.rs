@@ -118,6 +118,13 @@ impl Store for Memory {
         })
     }
 
+    fn snapshot(&self, from: &[u8], to: Option<&[u8]>) -> Box<dyn Cursor + '_> {
+        let state = self.0.read();
+        let inside = (Bound::Included(from), to.map_or(Bound::Unbounded, Bound::Excluded));
+        let entries = state.current.range::<[u8], _>(inside).map(|(key, value)| (key.clone(), value.clone())).collect();
+        Box::new(SnapshotCursor { entries, next: 0 })
+    }
+
     fn sequence(&self) -> u64 {
         self.0.read().sequence
     }
@@ -137,6 +144,24 @@ impl Store for Memory {
 
     fn checkpoint(&self, directory: &Path) -> Result<(), Error> {
         Err(Error::Io(format!("a store in memory cannot be copied to {}", directory.display())))
+    }
+}
+
+/// A copy of what was there.
+struct SnapshotCursor {
+    entries: Vec<(Vec<u8>, Bytes)>,
+    next: usize,
+}
+
+impl Cursor for SnapshotCursor {
+    fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, Error> {
+        let entry = self.entries.get(self.next);
+        self.next = self.next.saturating_add(1);
+        Ok(entry.map(|(key, value)| (key.as_slice(), value.as_ref())))
+    }
+
+    fn seek(&mut self, key: &[u8]) {
+        self.next = self.entries.partition_point(|(own, _)| own.as_slice() < key);
     }
 }
 

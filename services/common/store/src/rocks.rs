@@ -112,6 +112,11 @@ impl Store for Rocks {
         Box::new(RocksCursor { iterator, at: At::Before(from.to_vec()) })
     }
 
+    /// An iterator of RocksDB is of the moment it was made.
+    fn snapshot(&self, from: &[u8], to: Option<&[u8]>) -> Box<dyn Cursor + '_> {
+        self.scan(from, to)
+    }
+
     fn sequence(&self) -> u64 {
         self.db.latest_sequence_number()
     }

@@ -159,6 +159,9 @@ impl Store for Slow {
     fn scan(&self, from: &[u8], to: Option<&[u8]>) -> Box<dyn Cursor + '_> {
         self.memory.scan(from, to)
     }
+    fn snapshot(&self, from: &[u8], to: Option<&[u8]>) -> Box<dyn Cursor + '_> {
+        self.memory.snapshot(from, to)
+    }
     fn sequence(&self) -> u64 {
         self.memory.sequence()
     }

@@ -7,4 +7,5 @@ mod fence;
 mod fixture;
 mod gate;
 mod range;
+mod recount;
 mod server;

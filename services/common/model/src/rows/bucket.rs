@@ -67,15 +67,31 @@ pub struct BucketRow {
     /// By access key; no entry is [`Rights::is_none`].
     pub grants: BTreeMap<String, Rights>,
     pub settings: Settings,
+    pub quota: Quota,
+}
+
+/// What a bucket may hold at most; by default anything.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Quota {
+    /// Bytes of all objects together.
+    pub max_bytes: Option<u64>,
+    pub max_objects: Option<u64>,
+}
+
+impl Quota {
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.max_bytes.is_none() && self.max_objects.is_none()
+    }
 }
 
 impl TypedRow for BucketRow {
-    /// 2: with settings.
+    /// 2: with settings or a quota.
     const FORMAT: u8 = 2;
     type Proto = v1::BucketRow;
 
     fn format(&self) -> u8 {
-        if self.settings.is_empty() { 1 } else { 2 }
+        if self.settings.is_empty() && self.quota.is_none() { 1 } else { 2 }
     }
 
     fn to_proto(&self) -> v1::BucketRow {
@@ -92,6 +108,8 @@ impl TypedRow for BucketRow {
             grants: self.grants.iter().map(grant).collect(),
             cors: self.settings.cors.as_ref().map(Cors::to_proto),
             lifecycle: self.settings.lifecycle.as_ref().map(Lifecycle::to_proto),
+            quota: (!self.quota.is_none())
+                .then_some(v1::Quota { max_bytes: self.quota.max_bytes, max_objects: self.quota.max_objects }),
         }
     }
 
@@ -106,7 +124,9 @@ impl TypedRow for BucketRow {
             cors: proto.cors.map(Cors::from_proto),
             lifecycle: proto.lifecycle.map(Lifecycle::from_proto).transpose()?,
         };
-        Ok(Self { name: proto.name, created_at_ms: proto.created_at_ms, owner: proto.owner, grants, settings })
+        let quota = proto.quota.unwrap_or_default();
+        let quota = Quota { max_bytes: quota.max_bytes, max_objects: quota.max_objects };
+        Ok(Self { name: proto.name, created_at_ms: proto.created_at_ms, owner: proto.owner, grants, settings, quota })
     }
 }
 
@@ -228,8 +248,10 @@ mod tests {
         fn bucket_round_trip(
             name in ".*", owner in ".*", created_at_ms: u64,
             grants in proptest::collection::btree_map(".{0,20}", rights(), 0..8), settings in settings(),
+            max_bytes: Option<u64>, max_objects: Option<u64>,
         ) {
-            let row = BucketRow { name, created_at_ms, owner, grants, settings };
+            let quota = Quota { max_bytes, max_objects };
+            let row = BucketRow { name, created_at_ms, owner, grants, settings, quota };
             assert_eq!(BucketRow::decode(&row.encode()), Ok(row));
         }
 
@@ -267,7 +289,10 @@ mod tests {
             owner: String::new(),
             grants: BTreeMap::new(),
             settings: Settings::default(),
+            quota: Quota { max_bytes: Some(1), max_objects: None },
         };
+        assert_eq!(row.encode()[0], 2);
+        row.quota = Quota::default();
         assert_eq!(row.encode()[0], 1);
         row.settings.cors = Some(Cors { rules: Vec::new() });
         assert_eq!(row.encode()[0], 2, "a build that does not know settings must not rewrite this");

@@ -23,6 +23,18 @@ pub struct ObjectHead {
     pub checksum: Option<Checksum>,
     /// Parts it was uploaded in; 0: a plain PUT.
     pub parts: u32,
+    /// With a key that only the customer has. Then the checksum's value and all bytes are ciphertext, block sizes and
+    /// pages of blocks count ciphertext, and `size` and pages of parts count the object's own bytes.
+    pub encryption: Option<Encryption>,
+}
+
+/// How the key of one object is made of its customer's, and how a wrong one is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Encryption {
+    /// Random, for each object.
+    pub salt: [u8; 32],
+    /// What the right key makes of the salt.
+    pub check: [u8; 16],
 }
 
 impl ObjectHead {
@@ -166,10 +178,20 @@ pub struct ManifestPart {
     pub number: u32,
     pub pages: Pages,
     pub checksum: Option<Checksum>,
+    /// Of an encrypted object: random, for each upload of a part.
+    pub salt: Option<[u8; 32]>,
 }
 
+/// Encrypted rows are of this format: a daemon that does not know it must not take ciphertext for an object's bytes.
+pub(super) const ENCRYPTED: u8 = 2;
+
 impl TypedRow for ObjectHead {
+    const FORMAT: u8 = ENCRYPTED;
     type Proto = v1::ObjectHead;
+
+    fn format(&self) -> u8 {
+        if self.encryption.is_some() { ENCRYPTED } else { 1 }
+    }
 
     fn to_proto(&self) -> v1::ObjectHead {
         v1::ObjectHead {
@@ -180,6 +202,7 @@ impl TypedRow for ObjectHead {
             checksum: self.checksum.as_ref().map(Checksum::to_proto),
             parts: self.parts,
             version: self.version.to_bytes(),
+            encryption: self.encryption.map(Encryption::to_proto),
         }
     }
 
@@ -192,8 +215,33 @@ impl TypedRow for ObjectHead {
             headers: Headers::from_proto(proto.headers.unwrap_or_default()),
             checksum: proto.checksum.map(Checksum::from_proto).transpose()?,
             parts: proto.parts,
+            encryption: proto.encryption.map(Encryption::from_proto).transpose()?,
         })
     }
+}
+
+impl Encryption {
+    pub(super) fn to_proto(self) -> v1::Encryption {
+        v1::Encryption { salt: Bytes::copy_from_slice(&self.salt), check: Bytes::copy_from_slice(&self.check) }
+    }
+
+    pub(super) fn from_proto(proto: v1::Encryption) -> Result<Self, RowError> {
+        let check = <[u8; 16]>::try_from(proto.check.as_ref()).map_err(|_| RowError::Field("key check"))?;
+        Ok(Self { salt: required_salt(&proto.salt)?, check })
+    }
+}
+
+fn required_salt(bytes: &[u8]) -> Result<[u8; 32], RowError> {
+    <[u8; 32]>::try_from(bytes).map_err(|_| RowError::Field("salt"))
+}
+
+/// Empty: none.
+pub(super) fn salt_from_proto(bytes: &[u8]) -> Result<Option<[u8; 32]>, RowError> {
+    if bytes.is_empty() { Ok(None) } else { required_salt(bytes).map(Some) }
+}
+
+pub(super) fn salt_to_proto(salt: Option<[u8; 32]>) -> Bytes {
+    salt.map(|salt| Bytes::copy_from_slice(&salt)).unwrap_or_default()
 }
 
 impl Headers {
@@ -347,6 +395,7 @@ impl ManifestPart {
             number: self.number,
             pages: Some(self.pages.to_proto()),
             checksum: self.checksum.as_ref().map(Checksum::to_proto),
+            salt: salt_to_proto(self.salt),
         }
     }
 
@@ -355,12 +404,21 @@ impl ManifestPart {
             number: proto.number,
             pages: Pages::from_proto(proto.pages.ok_or(RowError::Field("part pages"))?)?,
             checksum: proto.checksum.map(Checksum::from_proto).transpose()?,
+            salt: salt_from_proto(&proto.salt)?,
         })
     }
 }
 
 impl TypedRow for ManifestPage {
+    const FORMAT: u8 = ENCRYPTED;
     type Proto = v1::ManifestPage;
+
+    fn format(&self) -> u8 {
+        match &self.entries {
+            PageEntries::Parts(parts) if parts.iter().any(|part| part.salt.is_some()) => ENCRYPTED,
+            PageEntries::Parts(_) | PageEntries::Blocks(_) => 1,
+        }
+    }
 
     fn to_proto(&self) -> v1::ManifestPage {
         let (blocks, parts) = match &self.entries {
@@ -442,11 +500,9 @@ mod tests {
     }
 
     fn part() -> impl Strategy<Value = ManifestPart> {
-        (any::<u32>(), pages(), proptest::option::of(checksum())).prop_map(|(number, pages, checksum)| ManifestPart {
-            number,
-            pages,
-            checksum,
-        })
+        let checksum = proptest::option::of(checksum());
+        (any::<u32>(), pages(), checksum, any::<Option<[u8; 32]>>())
+            .prop_map(|(number, pages, checksum, salt)| ManifestPart { number, pages, checksum, salt })
     }
 
     proptest! {
@@ -455,10 +511,13 @@ mod tests {
             id: [u8; 16], size: u64, etag in ".*", last_modified_ms: u64, parts: u32,
             checksum in proptest::option::of(checksum()),
             content_type: Option<String>, expires: Option<String>, metadata: Vec<(String, String)>,
+            encryption: Option<([u8; 32], [u8; 16])>,
         ) {
+            let encryption = encryption.map(|(salt, check)| Encryption { salt, check });
             let headers = Headers { content_type, expires, metadata, ..Headers::default() };
             let version = OpId(id);
-            let row = ObjectHead { version, size, etag, last_modified_ms, headers, checksum, parts };
+            let row = ObjectHead { version, size, etag, last_modified_ms, headers, checksum, parts, encryption };
+            assert_eq!(row.encode()[0], if encryption.is_some() { ENCRYPTED } else { 1 });
             assert_eq!(ObjectHead::decode(&row.encode()), Ok(row));
         }
 

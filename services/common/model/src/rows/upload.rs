@@ -6,7 +6,10 @@ use cairn_proto::model::v1;
 use cairn_register::Base;
 use cairn_types::{Ballot, ManifestId, OpId};
 
-use super::object::{Checksum, ChecksumAlgorithm, ChecksumType, Headers, ObjectHead, Pages};
+use super::object::{
+    Checksum, ChecksumAlgorithm, ChecksumType, ENCRYPTED, Encryption, Headers, ObjectHead, Pages, salt_from_proto,
+    salt_to_proto,
+};
 use super::{RowError, TypedRow};
 
 /// `upload`: one multipart upload, from its creation to 7 days after its end.
@@ -19,6 +22,8 @@ pub struct UploadRow {
     /// What every part must carry, and how the object's is made of them.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
     pub state: UploadState,
+    /// Every part is encrypted with the key this tells, and the object's head says the same.
+    pub encryption: Option<Encryption>,
 }
 
 /// open → completing → done, or open → aborted; completing → open again when its condition fails.
@@ -93,10 +98,17 @@ pub struct PartRow {
     pub checksum: Option<Checksum>,
     /// The part's own manifest; kept alive by the upload row, not by this one.
     pub pages: Pages,
+    /// Of an encrypted part: random. Its checksum's value is ciphertext then, and `pages` counts ciphertext.
+    pub salt: Option<[u8; 32]>,
 }
 
 impl TypedRow for UploadRow {
+    const FORMAT: u8 = ENCRYPTED;
     type Proto = v1::UploadRow;
+
+    fn format(&self) -> u8 {
+        if self.encryption.is_some() { ENCRYPTED } else { 1 }
+    }
 
     fn to_proto(&self) -> v1::UploadRow {
         use v1::upload_row::State;
@@ -113,6 +125,7 @@ impl TypedRow for UploadRow {
             checksum_algorithm: self.checksum.map_or(0, |(algorithm, _)| algorithm.to_proto().into()),
             checksum_type: self.checksum.map_or(0, |(_, kind)| kind.to_proto().into()),
             state: Some(state),
+            encryption: self.encryption.map(Encryption::to_proto),
         }
     }
 
@@ -137,6 +150,7 @@ impl TypedRow for UploadRow {
             headers: Headers::from_proto(proto.headers.unwrap_or_default()),
             checksum,
             state,
+            encryption: proto.encryption.map(Encryption::from_proto).transpose()?,
         })
     }
 }
@@ -238,7 +252,12 @@ fn digest(bytes: &[u8]) -> Result<[u8; 32], RowError> {
 }
 
 impl TypedRow for PartRow {
+    const FORMAT: u8 = ENCRYPTED;
     type Proto = v1::PartRow;
+
+    fn format(&self) -> u8 {
+        if self.salt.is_some() { ENCRYPTED } else { 1 }
+    }
 
     fn to_proto(&self) -> v1::PartRow {
         v1::PartRow {
@@ -247,6 +266,7 @@ impl TypedRow for PartRow {
             last_modified_ms: self.last_modified_ms,
             checksum: self.checksum.as_ref().map(Checksum::to_proto),
             pages: Some(self.pages.to_proto()),
+            salt: salt_to_proto(self.salt),
         }
     }
 
@@ -257,6 +277,7 @@ impl TypedRow for PartRow {
             last_modified_ms: proto.last_modified_ms,
             checksum: proto.checksum.map(Checksum::from_proto).transpose()?,
             pages: Pages::from_proto(proto.pages.ok_or(RowError::Field("pages"))?)?,
+            salt: salt_from_proto(&proto.salt)?,
         })
     }
 }
@@ -276,6 +297,7 @@ mod tests {
             headers: Headers::default(),
             checksum: None,
             parts,
+            encryption: None,
         })
     }
 
@@ -319,16 +341,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn upload_round_trip(created_at_ms: u64, initiator in ".*", summed: bool, state in state()) {
+        fn upload_round_trip(
+            created_at_ms: u64, initiator in ".*", summed: bool, state in state(),
+            encryption: Option<([u8; 32], [u8; 16])>,
+        ) {
+            let encryption = encryption.map(|(salt, check)| Encryption { salt, check });
             let checksum = summed.then_some((ChecksumAlgorithm::Crc64Nvme, ChecksumType::FullObject));
-            let row = UploadRow { created_at_ms, initiator, headers: Headers::default(), checksum, state };
+            let headers = Headers::default();
+            let row = UploadRow { created_at_ms, initiator, headers, checksum, state, encryption };
             assert_eq!(UploadRow::decode(&row.encode()), Ok(row));
         }
 
         #[test]
-        fn part_round_trip(size: u64, etag in ".*", last_modified_ms: u64, id: [u8; 16], page_bytes: Vec<u64>) {
+        fn part_round_trip(
+            size: u64, etag in ".*", last_modified_ms: u64, id: [u8; 16], page_bytes: Vec<u64>, salt: Option<[u8; 32]>,
+        ) {
             let pages = Pages { manifest: ManifestId(id), page_bytes };
-            let row = PartRow { size, etag, last_modified_ms, checksum: None, pages };
+            let row = PartRow { size, etag, last_modified_ms, checksum: None, pages, salt };
             assert_eq!(PartRow::decode(&row.encode()), Ok(row));
         }
 

@@ -9,7 +9,7 @@ use cairn_model::Envelope;
 use cairn_model::rows::{GateRow, TypedRow as _};
 use cairn_model::view::{decode_view_bytes, encode_view_bytes};
 use cairn_placement::{ClusterView, RingKind};
-use cairn_quorum::{Range, RangePrefix, RangeReply, RangeRow, RegisterReplies, TableReplica};
+use cairn_quorum::{Range, RangePrefix, RangeReply, RangeRow, Recount, RegisterReplies, TableReplica};
 use cairn_register::replica::{Change, Fence, fence, judge_without};
 use cairn_register::{Gate, KeyState, Message, Mutation, PartitionState, Reply, Row, Usage, Verdict};
 use cairn_rpc::{CallContext, CallError};
@@ -210,5 +210,9 @@ impl TableReplica for MemoryTable {
             Ok(state.range(store, &range))
         };
         self.network.carry(context, act).await
+    }
+
+    async fn recount(&self, _: &CallContext, _: Bytes) -> Result<Recount, CallError> {
+        Err(CallError::Unimplemented("nothing is counted here".to_owned()))
     }
 }
