@@ -421,12 +421,19 @@ fn uploads_follow_their_rules() {
 }
 
 #[test]
-fn unset_configuration_is_its_own_404_and_setting_it_is_501() {
+fn unset_configuration_is_its_own_404_and_a_refused_one_stays_unset() {
     run("unset", async |bucket| {
         for (query, code) in [
             ("cors", "NoSuchCORSConfiguration"),
             ("lifecycle", "NoSuchLifecycleConfiguration"),
             ("website", "NoSuchWebsiteConfiguration"),
+        ] {
+            refused(&bucket.send(Method::GET, "", &[(query, "")], &[], NOTHING).await?, 404, code)?;
+            let set = bucket.send(Method::PUT, "", &[(query, "")], &[], "<X/>").await?;
+            ensure!([400, 501].contains(&set.status), "{query}: {} {}", set.status, set.text());
+            refused(&bucket.send(Method::GET, "", &[(query, "")], &[], NOTHING).await?, 404, code)?;
+        }
+        for (query, code) in [
             ("policy", "NoSuchBucketPolicy"),
             ("encryption", "ServerSideEncryptionConfigurationNotFoundError"),
             ("object-lock", "ObjectLockConfigurationNotFoundError"),

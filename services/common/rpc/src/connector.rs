@@ -9,7 +9,6 @@ use futures_util::future::BoxFuture;
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -21,17 +20,25 @@ use crate::limits::{
     CONNECT_TIMEOUT, CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_FRAME_BYTES,
     STREAM_WINDOW_BYTES, TLS_BUFFER_BYTES,
 };
+use crate::socket::{Network, Socket, Tcp};
 use crate::{Peer, PeerService};
 
 /// Opens connections with one process's identity. Cheap to clone.
 #[derive(Clone)]
 pub struct Connector {
     tls: TlsConnector,
+    network: Arc<dyn Network>,
 }
 
 impl Connector {
     pub(crate) fn new(tls: Arc<rustls::ClientConfig>) -> Self {
-        Self { tls: TlsConnector::from(tls) }
+        Self { tls: TlsConnector::from(tls), network: Arc::new(Tcp) }
+    }
+
+    /// The same, over another network than this machine's: a simulated one.
+    #[must_use]
+    pub fn over(self, network: Arc<dyn Network>) -> Self {
+        Self { network, ..self }
     }
 
     /// A peer's store. Connects at the first call of each lane, and then again by itself until dropped.
@@ -53,7 +60,7 @@ impl Connector {
     }
 
     fn dial(&self, address: &str) -> Dial {
-        Dial { tls: self.tls.clone(), address: address.into() }
+        Dial { tls: self.tls.clone(), network: self.network.clone(), address: address.into() }
     }
 }
 
@@ -72,11 +79,12 @@ fn endpoint() -> Endpoint {
 #[derive(Clone)]
 struct Dial {
     tls: TlsConnector,
+    network: Arc<dyn Network>,
     address: Arc<str>,
 }
 
 impl Service<Uri> for Dial {
-    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Response = TokioIo<TlsStream<Box<dyn Socket>>>;
     type Error = io::Error;
     type Future = BoxFuture<'static, io::Result<Self::Response>>;
 
@@ -85,11 +93,10 @@ impl Service<Uri> for Dial {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let Dial { tls, address } = self.clone();
+        let Dial { tls, network, address } = self.clone();
         Box::pin(async move {
             let connecting = async {
-                let socket = TcpStream::connect(address.as_ref()).await?;
-                socket.set_nodelay(true)?;
+                let socket = network.connect(&address).await?;
                 let name = ServerName::try_from(SERVER_NAME).map_err(io::Error::other)?;
                 let mut stream = tls.connect(name, socket).await?;
                 stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));

@@ -15,6 +15,7 @@ mod rights;
 mod secret;
 mod server;
 mod session;
+mod socket;
 mod status;
 mod view;
 
@@ -29,5 +30,6 @@ pub use rights::{RIGHTS, Right};
 pub use secret::{ClusterSecret, SealError, SecretError};
 pub use server::{Closing, serve};
 pub use session::{Inbound, SessionReply, SessionRequest, SessionService, WithSession, serve_session};
+pub use socket::{Listen, Network, Socket};
 pub use status::{from_wire, status, to_wire};
 pub use view::ViewCell;

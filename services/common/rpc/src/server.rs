@@ -12,7 +12,6 @@ mod ending;
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +24,7 @@ use crate::Identity;
 use crate::limits::{
     CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_FRAME_BYTES, MAX_STREAMS, STREAM_WINDOW_BYTES,
 };
+use crate::socket::Listen;
 
 /// Connections that were accepted and wait for tonic.
 const ACCEPTED: usize = 16;
@@ -47,7 +47,7 @@ impl Closing {
 /// # Errors
 /// The HTTP/2 server failed as a whole: never seen.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Listen,
     identity: &Identity,
     routes: Routes,
     shutdown: impl Future<Output = ()>,

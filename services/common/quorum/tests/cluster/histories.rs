@@ -23,7 +23,7 @@ const STEPS: u64 = 12;
 struct Register;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Input {
+pub(crate) enum Input {
     Write(Option<String>),
     /// Create where there is nothing.
     Create(String),
@@ -33,7 +33,7 @@ enum Input {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Output {
+pub(crate) enum Output {
     Done,
     Refused,
     Value(Option<String>),
@@ -64,7 +64,8 @@ impl Sequential for Register {
     }
 }
 
-type History = Arc<Mutex<Vec<(&'static str, Operation<Input, Output>)>>>;
+/// What was done so far, and by which clients' time.
+pub(crate) type History = Arc<Mutex<Vec<(&'static str, Operation<Input, Output>)>>>;
 
 /// Answers with nothing where the outcome is unknown, and none where the operation certainly was not applied.
 async fn perform(world: &World, cluster: &Cluster, name: &str, input: &Input) -> Option<Option<Output>> {
@@ -109,11 +110,14 @@ fn open(error: &OpError) -> Option<Option<Output>> {
     if error.not_applied() { None } else { Some(None) }
 }
 
-fn micros(start: Instant) -> u64 {
-    u64::try_from(start.elapsed().as_micros()).unwrap()
+/// Microseconds since a run began, the same for all its clients.
+pub(crate) type Stopwatch = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+fn since(start: Instant) -> Stopwatch {
+    Arc::new(move || u64::try_from(start.elapsed().as_micros()).unwrap())
 }
 
-async fn client(world: Arc<World>, cluster: Cluster, seed: u64, start: Instant, history: History) {
+pub(crate) async fn client(world: Arc<World>, cluster: Cluster, seed: u64, micros: Stopwatch, history: History) {
     let mut random = StdRng::seed_from_u64(seed);
     // What this client last knew of each key.
     let mut last: [Option<String>; KEYS.len()] = Default::default();
@@ -127,7 +131,7 @@ async fn client(world: Arc<World>, cluster: Cluster, seed: u64, start: Instant, 
             4..8 => Input::Swap(last[at].clone(), text.clone()),
             _ => Input::Read,
         };
-        let called = micros(start);
+        let called = micros();
         let done = perform(&world, &cluster, KEYS[at], &input).await;
         if let Some(output) = done {
             match (&output, &input) {
@@ -136,7 +140,7 @@ async fn client(world: Arc<World>, cluster: Cluster, seed: u64, start: Instant, 
                 (Some(Output::Done), Input::Create(_) | Input::Swap(..)) => last[at] = Some(text),
                 _ => {}
             }
-            let returned = output.map(|output| (micros(start), output));
+            let returned = output.map(|output| (micros(), output));
             history.lock().push((KEYS[at], Operation { called, returned, input }));
         }
         tokio::time::sleep(Duration::from_millis(random.random_range(0..15))).await;
@@ -173,11 +177,17 @@ async fn run(seed: u64, trouble: Trouble) -> Result<(), String> {
         world.tables.iter().for_each(|table| table.drop_rule(rule));
     }
     let gateways = [world.gateway(), world.process(Some(0)), world.process(Some(1)), world.gateway()];
-    let (start, history) = (Instant::now(), History::default());
+    let (stopwatch, history) = (since(Instant::now()), History::default());
     let mut clients = tokio::task::JoinSet::new();
     for at in 0..CLIENTS {
         let cluster = gateways[usize::try_from(at).unwrap() % gateways.len()].clone();
-        clients.spawn(client(world.clone(), cluster, seed.wrapping_mul(100).wrapping_add(at), start, history.clone()));
+        clients.spawn(client(
+            world.clone(),
+            cluster,
+            seed.wrapping_mul(100).wrapping_add(at),
+            stopwatch.clone(),
+            history.clone(),
+        ));
     }
     let nemesis = tokio::spawn(nemesis(world.clone(), seed));
     if matches!(trouble, Trouble::EpochChange) {
@@ -187,6 +197,11 @@ async fn run(seed: u64, trouble: Trouble) -> Result<(), String> {
     }
     clients.join_all().await;
     nemesis.abort();
+    judge(seed, &history)
+}
+
+/// Checks each key's part of a history on its own.
+pub(crate) fn judge(seed: u64, history: &History) -> Result<(), String> {
     let history = history.lock();
     for name in KEYS {
         let one: Vec<_> =

@@ -7,4 +7,5 @@ mod gates;
 mod histories;
 mod lists;
 mod rows;
+mod simulated;
 mod support;

@@ -86,8 +86,11 @@ impl World {
 
     /// `nodes` tables and block stores; the layout is on the first three, or on all there are.
     pub(crate) fn with_nodes(seed: u64, nodes: u8) -> Self {
+        Self::with_clock(seed, nodes, Arc::new(RuntimeClock(Instant::now())))
+    }
+
+    pub(crate) fn with_clock(seed: u64, nodes: u8, clock: Arc<dyn Clock>) -> Self {
         let placed: Vec<u8> = (0..nodes.min(3)).collect();
-        let clock: Arc<dyn Clock> = Arc::new(RuntimeClock(Instant::now()));
         let network = Arc::new(Network::new(seed));
         let view = views::view(nodes, 1, &[&placed]);
         let table = |index| Arc::new(MemoryTable::new(index, network.clone(), clock.clone(), view.clone()));

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -17,20 +16,25 @@ use tonic::transport::server::Connected;
 use tracing::{debug, warn};
 
 use crate::limits::{HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, MAX_HANDSHAKES, TLS_BUFFER_BYTES};
+use crate::socket::{Listen, Socket};
 use crate::{Identity, PeerIdentity};
 
 /// Wait after `accept` itself failed: no descriptors left, for instance.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// A connection whose peer is known.
-pub(super) struct Connection {
-    stream: TlsStream<TcpStream>,
+pub(super) struct Connection<S> {
+    stream: TlsStream<S>,
     peer: PeerIdentity,
     _slot: OwnedSemaphorePermit,
 }
 
 /// Accepts for ever; ends when nobody takes connections.
-pub(super) async fn run(listener: TcpListener, identity: Identity, accepted: mpsc::Sender<io::Result<Connection>>) {
+pub(super) async fn run<L: Listen>(
+    mut listener: L,
+    identity: Identity,
+    accepted: mpsc::Sender<io::Result<Connection<L::Socket>>>,
+) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let tls = TlsAcceptor::from(identity.server_config());
     let mut handshakes = JoinSet::new();
@@ -42,7 +46,7 @@ pub(super) async fn run(listener: TcpListener, identity: Identity, accepted: mps
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         let socket = tokio::select! {
             accept = listener.accept() => match accept {
-                Ok((socket, _)) => socket,
+                Ok(socket) => socket,
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
                     sleep(ACCEPT_RETRY).await;
@@ -69,15 +73,12 @@ pub(super) async fn run(listener: TcpListener, identity: Identity, accepted: mps
     }
 }
 
-fn peer_of(stream: &TlsStream<TcpStream>, cluster: cairn_types::ClusterId) -> Option<PeerIdentity> {
-    let (socket, session) = stream.get_ref();
-    if let Err(error) = socket.set_nodelay(true) {
-        debug!(%error, "cannot switch off Nagle's algorithm");
-    }
+fn peer_of<S>(stream: &TlsStream<S>, cluster: cairn_types::ClusterId) -> Option<PeerIdentity> {
+    let (_, session) = stream.get_ref();
     PeerIdentity::of_certificate(session.peer_certificates()?.first()?, cluster)
 }
 
-impl Connected for Connection {
+impl<S: Socket> Connected for Connection<S> {
     type ConnectInfo = PeerIdentity;
 
     fn connect_info(&self) -> PeerIdentity {
@@ -85,13 +86,13 @@ impl Connected for Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl<S: Socket> AsyncRead for Connection<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: Socket> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
