@@ -79,7 +79,8 @@ fn killing_every_process_loses_nothing_acknowledged() {
 #[test]
 fn a_power_cut_loses_nothing_acknowledged() {
     let place = tempfile::tempdir().unwrap();
-    let mut disk = PowerFs::mount(place.path(), 4 << 30).unwrap();
+    // In memory: what twenty rounds write, three times over.
+    let mut disk = PowerFs::mount(place.path(), if full() { 16 << 30 } else { 4 << 30 }).unwrap();
     let options = Options { nodes: 3, data_dir: Some(place.path().join("data")), ..Options::default() };
     with_cluster(options, async |cluster| {
         let rounds = if full() { 20 } else { 3 };

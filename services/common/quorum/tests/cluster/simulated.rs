@@ -171,8 +171,11 @@ fn client_name(at: u64) -> String {
     format!("client-{at}")
 }
 
-/// One thing that happens to the hosts, and what undoes it.
-fn trouble(sim: &mut turmoil::Sim<'_>, random: &mut StdRng) -> Box<dyn Fn(&mut turmoil::Sim<'_>)> {
+/// What ends a trouble.
+type Undo = Box<dyn Fn(&mut turmoil::Sim<'_>)>;
+
+/// One thing that happens to the hosts.
+fn trouble(sim: &mut turmoil::Sim<'_>, random: &mut StdRng) -> Undo {
     let victim = node(random.random_range(0..TABLES));
     let (one, other) = (client_name(random.random_range(0..CLIENTS)), victim.clone());
     match random.random_range(0..3) {
@@ -221,7 +224,7 @@ fn run(seed: u64, dropped: Option<Mutation>) -> Result<usize, String> {
         });
     }
     let mut random = StdRng::seed_from_u64(!seed);
-    let mut undo: Option<Box<dyn Fn(&mut turmoil::Sim<'_>)>> = None;
+    let mut undo: Option<Undo> = None;
     let mut next = 0;
     for step in 0_u64.. {
         if step == next {
