@@ -53,11 +53,13 @@ pub struct Options {
     pub restart: bool,
     /// Where the data goes; none: a temporary directory.
     pub data_dir: Option<PathBuf>,
+    /// How often lifecycle rules are applied, as `cairn dev` takes it; none: once a day.
+    pub lifecycle_period: Option<&'static str>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 1, split: false, restart: false, data_dir: None }
+        Self { nodes: 1, split: false, restart: false, data_dir: None, lifecycle_period: None }
     }
 }
 
@@ -233,6 +235,9 @@ fn launch(options: &Options, data_dir: &Path, dir: &Path) -> Result<(Child, Read
     command.arg("--data-dir").arg(data_dir).arg("--ready-file").arg(&ready_file);
     if options.split {
         command.arg("--split");
+    }
+    if let Some(period) = options.lifecycle_period {
+        command.arg("--lifecycle-period").arg(period);
     }
     if !options.restart {
         command.arg("--no-restart");

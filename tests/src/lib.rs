@@ -1,8 +1,10 @@
 //! Starts real daemons, breaks them, and speaks S3 to them.
 
+pub mod audit;
 pub mod cluster;
 pub mod cost;
 pub mod history;
+pub mod inside;
 pub mod load;
 pub mod powerfs;
 pub mod program;
