@@ -293,6 +293,32 @@ async fn rules_that_are_taken_back_stop_the_run() {
     assert_eq!(fixture.keys().await.len(), 1000.min(2300 - usize::try_from(walked.objects_expired).unwrap()));
 }
 
+/// W1: small objects are due, large ones are not; while the worker judges the small one, the large one takes its place.
+#[tokio::test]
+async fn what_is_written_meanwhile_stays() {
+    let fixture = Fixture::new().await;
+    let owner = &fixture.owner;
+    set(owner, &rule("a", "<ObjectSizeLessThan>10</ObjectSizeLessThan>", DATE)).await.ok();
+    let worker = fixture.worker(eager());
+    let mut taken = 0;
+    for round in 0..100_u64 {
+        owner.put("/photos/a", "small").await.ok();
+        let replaced = async {
+            // Somewhere inside the walk: it reads the progress, the rules and a page before it deletes.
+            for _ in 0..round % 40 {
+                tokio::task::yield_now().await;
+            }
+            owner.put("/photos/a", "larger than that").await.ok();
+        };
+        let (walked, ()) = tokio::join!(worker.step(), replaced);
+        taken += walked.objects_expired;
+        assert_eq!(owner.get("/photos/a").await.ok().text(), "larger than that", "round {round}");
+        worker.step().await;
+        assert_eq!(owner.get("/photos/a").await.ok().text(), "larger than that", "round {round}, later");
+    }
+    assert!((1..100).contains(&taken), "{taken} of 100: there was no race");
+}
+
 /// W5: a clock that runs days ahead finds everything due, and replicas with right clocks refuse what it wants.
 #[tokio::test]
 async fn a_wrong_clock_deletes_nothing() {
