@@ -163,6 +163,7 @@ async fn load(inside: &Inside, bucket: BucketId, count: usize) -> Result<()> {
         headers: Headers::default(),
         checksum: None,
         parts: 0,
+        encryption: None,
     };
     let batch = |first: usize| async move {
         let writes = (first..count.min(first + TOGETHER)).map(|number| {
