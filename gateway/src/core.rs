@@ -27,6 +27,8 @@ pub(crate) struct Core {
     pub(crate) budget: Budget,
     /// Copies that read and store at the same time: few, for what they read ahead is not in `budget`.
     pub(crate) copies: Budget,
+    /// What readers of encrypted objects hold of opened bytes, beside the blocks in `budget`.
+    pub(crate) opened: Budget,
     pub(crate) pool: HashPool,
     pub(crate) directory: Directory,
     /// Work of requests that runs beside their handlers.

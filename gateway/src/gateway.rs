@@ -27,6 +27,9 @@ use crate::service::Service;
 /// Copies that read and store bytes at the same time, each with a few blocks of its own.
 const COPIES: usize = 16;
 
+/// Of the memory for bodies, readers of encrypted objects get one part in this many, on top of it.
+const OPENED_SHARE: usize = 4;
+
 /// What a [`Gateway`] works with.
 pub struct Parts {
     /// The process's one way to the cluster.
@@ -57,6 +60,7 @@ impl Gateway {
             upload_times: HybridClock::new(),
             budget: Budget::new(body_memory, limits.operation_timeout.0),
             copies: Budget::of_units(COPIES, limits.operation_timeout.0),
+            opened: Budget::new(body_memory / OPENED_SHARE, limits.operation_timeout.0),
             pool: HashPool::new(),
             directory: Directory::new(),
             tasks: TaskTracker::new(),

@@ -5,7 +5,7 @@
 //! - **S2** An answer that leaves the client waiting to send, or with more to send than we will read, closes the
 //!   connection (S3.md §8.1). *Tested by `tests/s3/listener.rs`.*
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,8 +109,7 @@ impl Service {
     /// A customer's key that came in the clear over a network is known to others (ADR 0013).
     fn check_channel(&self, request: &Request, peer: SocketAddr) -> Result<(), Failure> {
         let brings_key = request.customer_key.is_some() || request.source_customer_key.is_some();
-        let private = self.secure || peer.ip().to_canonical().is_loopback() || self.core.config.customer_keys_over_http;
-        if !brings_key || private {
+        if !brings_key || self.core.config.customer_keys_over_http || is_private(self.secure, peer.ip()) {
             return Ok(());
         }
         let message = "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure \
@@ -130,6 +129,11 @@ impl Service {
         let host = host.or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
         format!("{scheme}://{}", host.unwrap_or("localhost"))
     }
+}
+
+/// Whether nobody between the client and us can have read the request.
+fn is_private(secure: bool, peer: IpAddr) -> bool {
+    secure || peer.to_canonical().is_loopback()
 }
 
 /// The one place where an operation finds its handler.
@@ -225,5 +229,19 @@ async fn settle_connection(parts: &Parts, inbound: &mut Inbound, response: &mut 
     };
     if !in_step && parts.version <= Version::HTTP_11 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_over_tls_or_from_this_machine() {
+        let from = |secure, peer: &str| is_private(secure, peer.parse().unwrap());
+        assert!(from(true, "192.0.2.7"));
+        assert!(from(false, "127.0.0.1") && from(false, "127.9.9.9") && from(false, "::1"));
+        assert!(from(false, "::ffff:127.0.0.1"), "a listener for both families shows IPv4 so");
+        assert!(!from(false, "192.0.2.7") && !from(false, "10.0.0.1") && !from(false, "::ffff:192.0.2.7"));
     }
 }

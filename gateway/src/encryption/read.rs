@@ -14,12 +14,15 @@ use super::{CipherError, Secrecy};
 use crate::body::digest::HashPool;
 use crate::body::extents::overlapping;
 use crate::body::read::{Bytestream, Purpose};
+use crate::budget::Reservation;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::objects::Object;
 
 /// Sealed bytes that are opened at a time.
 const RUN: usize = 4 * SEALED;
+/// What a reader holds at most: a run that was opened, and what was gathered for the next one.
+const HELD: usize = 3 * RUN;
 
 /// Bytes of the object in one of its parts.
 pub(crate) fn part_length(part: &ManifestPart) -> u64 {
@@ -72,6 +75,12 @@ impl Core {
         purpose: Purpose,
     ) -> Result<Bytestream, Failure> {
         let cover = Cover::of(&wanted, size);
+        let held = usize::try_from(cover.sealed.end - cover.sealed.start).unwrap_or(HELD).min(HELD);
+        // Before any block's memory, and from another budget: so nobody waits for it while holding the other.
+        let memory = match purpose {
+            Purpose::Answer => Some(self.opened.reserve(held).await?),
+            Purpose::Copy => None,
+        };
         let sealed = self.open_stored(op, data, cover.sealed.clone(), purpose).await?;
         let opening = Opening {
             sealed: Some(sealed),
@@ -83,6 +92,7 @@ impl Core {
             opened: VecDeque::new(),
             skip: cover.skip,
             left: wanted.end - wanted.start,
+            _memory: memory,
         };
         let next = |mut opening: Opening| async move { Ok(opening.next().await?.map(|bytes| (bytes, opening))) };
         Ok(stream::try_unfold(opening, next).boxed())
@@ -140,6 +150,7 @@ struct Opening {
     skip: usize,
     /// Bytes of the range to come.
     left: u64,
+    _memory: Option<Reservation>,
 }
 
 impl Opening {

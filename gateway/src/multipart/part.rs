@@ -1,8 +1,11 @@
 //! UploadPart and UploadPartCopy.
 
-use cairn_model::rows::{ObjectData, PartRow, TypedRow as _, UploadRow};
+use std::ops::Range;
+
+use cairn_model::rows::{ChecksumType, ObjectData, PartRow, TypedRow as _, UploadRow};
 use cairn_model::{Envelope, keys};
 use cairn_s3::answer::CopyResult;
+use cairn_s3::body::Digests;
 use cairn_s3::checksum::{Checksum, Kind, ObjectChecksum};
 use cairn_s3::operation::{UploadPart, UploadPartCopy};
 use cairn_s3::{ETag, ErrorCode, S3Error};
@@ -17,7 +20,7 @@ use crate::convert;
 use crate::encryption::{Locked, Secrecy};
 use crate::exchange::{Answer, Exchange, bare, set, set_checksum, xml};
 use crate::failure::Failure;
-use crate::objects::copy;
+use crate::objects::{Object, copy};
 use crate::payload::Payload;
 
 /// The largest part, in bytes.
@@ -57,8 +60,8 @@ pub(crate) async fn upload(x: &Exchange, part: UploadPart, body: &mut Payload<'_
     Ok(response)
 }
 
-/// The bytes are read, for their MD5 is the part's tag, and stored as the part's own; blocks that are there already
-/// are not stored twice.
+/// A whole object becomes a part by sharing its blocks where its tag is what the part's must be. Else the bytes are read,
+/// for their MD5 is the part's tag, and stored as the part's own; blocks that are there already are not stored twice.
 pub(crate) async fn copy(x: &Exchange, part: UploadPartCopy) -> Answer {
     let upload = Upload { bucket: x.bucket_id()?, key: &part.object.key, id: part.upload };
     let row = x.core.open_upload(&x.op(), &upload).await?;
@@ -80,16 +83,47 @@ pub(crate) async fn copy(x: &Exchange, part: UploadPartCopy) -> Answer {
     }
     x.check_part_quota(&upload, part.part_number, length).await?;
     let target = target(x, &upload)?;
-    let mut bytes = Copied::open(&x.core, x.op, source, &source_secrecy, wanted).await?;
-    let wanted = Wanted { sha256: false, checksum: row.checksum.map(|(algorithm, _)| convert::algorithm(algorithm)) };
     let seal = secrecy.new_part(x.core.entropy.as_ref())?;
-    let stored = x.core.store_body(x.op, &target, length, wanted, &seal, &mut bytes).await?;
+    let stored = match share_whole(x, &target, &source, &row, &wanted).await? {
+        Some(stored) => stored,
+        None => {
+            let mut bytes = Copied::open(&x.core, x.op, source, &source_secrecy, wanted).await?;
+            let checksum = row.checksum.map(|(algorithm, _)| convert::algorithm(algorithm));
+            let wanted = Wanted { sha256: false, checksum };
+            x.core.store_body(x.op, &target, length, wanted, &seal, &mut bytes).await?
+        }
+    };
     let place = Place { upload: &upload, row: &row, number: part.part_number };
     let (etag, checksum, modified_unix_ms) = keep(x, &place, &secrecy, seal.salt(), stored).await?;
     let result = CopyResult { etag, modified_unix_ms, checksum: checksum.map(ObjectChecksum::whole) };
     let mut response = xml(result.to_part_xml());
     x.echo_key(response.headers_mut(), &secrecy);
     Ok(response)
+}
+
+/// The source as a part without reading it: all of it, in the clear, with the MD5 and the checksum the part needs.
+async fn share_whole(
+    x: &Exchange,
+    target: &Target,
+    source: &Object,
+    row: &UploadRow,
+    wanted: &Range<u64>,
+) -> Result<Option<Stored>, Failure> {
+    let head = &source.head;
+    let in_clear = head.encryption.is_none() && row.encryption.is_none();
+    if *wanted != (0..head.size) || !in_clear || matches!(source.data, ObjectData::Inline(_)) {
+        return Ok(None);
+    }
+    let ETag::Md5(md5) = convert::etag(&head.etag)? else { return Ok(None) };
+    let checksum = match (row.checksum, &head.checksum) {
+        (None, _) => None,
+        (Some((algorithm, _)), Some(kept)) if kept.algorithm == algorithm && kept.kind == ChecksumType::FullObject => {
+            Some(convert::checksum(kept)?)
+        }
+        (Some(_), _) => return Ok(None),
+    };
+    let Some(data) = copy::share(x, target, &source.data).await? else { return Ok(None) };
+    Ok(Some(Stored { size: head.size, digests: Digests { md5, sha256: None, checksum }, data }))
 }
 
 /// Every part of an encrypted upload brings its key again.

@@ -4,6 +4,7 @@
 
 mod access;
 mod buckets;
+mod copies;
 mod encryption;
 mod lifecycle;
 mod listener;

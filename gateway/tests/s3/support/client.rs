@@ -73,6 +73,12 @@ impl Draft {
         Self { method, target: target.to_owned(), headers: Vec::new(), body: Bytes::new() }
     }
 
+    /// The same for another target.
+    pub(crate) fn to(mut self, target: &str) -> Self {
+        target.clone_into(&mut self.target);
+        self
+    }
+
     pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self

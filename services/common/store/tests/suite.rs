@@ -141,6 +141,30 @@ fn cursors_seek_both_ways_inside_their_bounds<S: Subject>() {
     assert_eq!(cursor.next().unwrap(), None);
 }
 
+fn a_snapshot_is_of_one_moment<S: Subject>() {
+    let subject = S::fresh();
+    let store = subject.store();
+    for key in [b"a", b"b", b"c", b"d"] {
+        put(store, key, b"old", Durability::Unsynced);
+    }
+    let mut cursor = store.snapshot(b"b", Some(b"e"));
+    assert_eq!(cursor.next().unwrap(), Some((b"b".as_slice(), b"old".as_slice())));
+    put(store, b"bb", b"new", Durability::Synced);
+    put(store, b"c", b"new", Durability::Synced);
+    let mut batch = Batch::new();
+    batch.delete(b"d".as_slice());
+    store.write(batch, Durability::Synced).unwrap();
+    assert_eq!(cursor.next().unwrap(), Some((b"c".as_slice(), b"old".as_slice())));
+    cursor.seek(b"d");
+    assert_eq!(cursor.next().unwrap(), Some((b"d".as_slice(), b"old".as_slice())));
+    assert_eq!(cursor.next().unwrap(), None);
+    cursor.seek(b"a");
+    assert_eq!(cursor.next().unwrap(), Some((b"b".as_slice(), b"old".as_slice())));
+    drop(cursor);
+    let keys: Vec<_> = all(store, b"b", Some(b"e")).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, [b"b".to_vec(), b"bb".to_vec(), b"c".to_vec()]);
+}
+
 fn synced_writes_survive_a_crash<S: Subject>() {
     let subject = S::fresh();
     put(subject.store(), b"before", b"1", Durability::Unsynced);
@@ -244,6 +268,7 @@ suite! {
     cached_reads_never_lie,
     later_changes_of_a_batch_stand,
     cursors_seek_both_ways_inside_their_bounds,
+    a_snapshot_is_of_one_moment,
     synced_writes_survive_a_crash,
     batches_are_atomic,
     sequences_rise_and_flush_is_durable,
