@@ -208,14 +208,13 @@ async fn wrong_ranges_and_conditions_of_copied_parts_are_refused() {
     let id = client.post("/photos/big?uploads", "").await.ok().element("UploadId").to_owned();
     let target = format!("/photos/big?uploadId={id}&partNumber=1");
     for (range, refusal) in [
-        ("bytes=0-1000", (400, "InvalidArgument")),
-        ("bytes=1000-1001", (400, "InvalidArgument")),
+        ("bytes=0-1000", (416, "InvalidRange")),
+        ("bytes=1000-1001", (416, "InvalidRange")),
         ("bytes=5-", (400, "InvalidArgument")),
         ("0-5", (400, "InvalidArgument")),
     ] {
         let refused = client.send(copy("photos/a", &target).header("x-amz-copy-source-range", range)).await;
-        assert_eq!(refused.status, 400, "{range}: {}", refused.text());
-        assert!([refusal.1, "InvalidRange"].contains(&refused.refusal().1), "{range}: {}", refused.text());
+        assert_eq!(refused.refusal(), refusal, "{range}");
     }
     let stale = copy("photos/a", &target).header("x-amz-copy-source-if-match", "\"else\"");
     assert_eq!(client.send(stale).await.refusal(), (412, "PreconditionFailed"));
