@@ -49,6 +49,16 @@ prepare_rust() {
   fi
 }
 
+# cargo-deny, built once from crates.io beside the caches; quickly, for nobody waits for it to run.
+prepare_deny() {
+  local tools="${XDG_CACHE_HOME:-$HOME/.cache}/cairn/tools"
+  PATH="$tools/bin:$PATH"
+  command -v cargo-deny >/dev/null && return
+  say "Installing cargo-deny into $tools (once, some minutes)"
+  CARGO_TARGET_DIR="$tools/target" cargo install --quiet --locked --profile dev --root "$tools" cargo-deny@0.20.2 &&
+    rm -rf "$tools/target"
+}
+
 # The clients that the end-to-end tests run, in an environment of their own.
 prepare_clients() {
   export CAIRN_TEST_VENV="${CAIRN_TEST_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/cairn/clients}"
