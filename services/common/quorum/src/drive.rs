@@ -9,7 +9,9 @@
 //! - **V2** An operation ends at its deadline whatever its replicas do (`nothing_outlives_its_deadline`).
 //! - **V3** Sends that a majority did not need go on in the background within the bounds of [`crate::tail`]
 //!   (`a_put_is_two_rounds_and_a_get_is_one`, `leftovers_are_bounded_in_memory_and_time`).
-//! - **V4** All state lives in the struct: [`Drive::step`] may be dropped at any await and called again
+//! - **V4** An outcome is unknown only where some replica may have taken the value
+//!   (`a_full_disk_is_no_unknown_outcome`).
+//! - **V5** All state lives in the struct: [`Drive::step`] may be dropped at any await and called again
 //!   (`the_query_runs_while_the_body_flows`).
 
 mod send;
@@ -39,6 +41,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// [`cairn_register::coordinator::TRIES`] attempts, an operation gives up after three or four seconds.
 const BACKOFF_MIN: Duration = Duration::from_millis(10);
 const BACKOFF_MAX: Duration = Duration::from_millis(250);
+
+/// How long the last answers of full replicas are waited for.
+const LINGER: Duration = Duration::from_millis(250);
 
 /// What a send that goes on in the background counts for there, in KiB: a row with inline data, and what carries it.
 const SEND_KIB: u32 = 8;
@@ -83,6 +88,10 @@ pub(crate) struct Why {
     full: Option<String>,
     invalid: Option<String>,
     last: Option<String>,
+    /// Calls with a value of which nobody can say that they changed nothing.
+    unrefused: usize,
+    /// A replica judged a value.
+    taken: bool,
 }
 
 impl<O: Operation<Envelope>> Drive<O> {
@@ -129,6 +138,7 @@ impl<O: Operation<Envelope>> Drive<O> {
             }
             self.step().await;
         }
+        self.hear_refusals().await;
         let Self { cluster, slots, writes, why, .. } = self;
         if !writes.is_empty() {
             let weight = u32::try_from(writes.len()).unwrap_or(u32::MAX).saturating_mul(SEND_KIB);
@@ -137,6 +147,17 @@ impl<O: Operation<Envelope>> Drive<O> {
             }
         }
         (slots.into_iter().map(|slot| (slot.key, slot.outcome)).collect(), why)
+    }
+
+    /// A replica has no room, and perhaps none has: whether the value is anywhere is worth a moment.
+    async fn hear_refusals(&mut self) {
+        let until = (Instant::now() + LINGER).min(self.op.deadline);
+        while self.why.full.is_some() && self.why.unrefused > 0 && !self.why.taken {
+            match tokio::time::timeout_at(until, self.writes.next()).await {
+                Ok(Some(answer)) => self.why.answered(answer.stores, answer.result.as_ref().err()),
+                Ok(None) | Err(_) => return,
+            }
+        }
     }
 
     /// The operation that was added first.
@@ -240,7 +261,9 @@ impl<O: Operation<Envelope>> Drive<O> {
                 }
                 continue;
             };
+            let stores = posts.iter().any(send::Post::stores);
             let (writes, sent) = send::batch(&self.routes, node, self.op, &self.slots, posts);
+            self.why.sent(stores);
             if writes {
                 self.writes.push(sent)
             } else {
@@ -252,7 +275,8 @@ impl<O: Operation<Envelope>> Drive<O> {
     }
 
     fn on_answer(&mut self, answer: Answer) {
-        let Answer { store, epoch, posts, result } = answer;
+        let Answer { store, epoch, posts, stores, result } = answer;
+        self.why.answered(stores, result.as_ref().err());
         match result {
             Ok(replies) => {
                 for ((at, round), reply) in posts.into_iter().zip(replies) {
@@ -407,6 +431,21 @@ where
 }
 
 impl Why {
+    /// A call went out; `stores`: with a value.
+    fn sent(&mut self, stores: bool) {
+        self.unrefused += usize::from(stores);
+    }
+
+    fn answered(&mut self, stores: bool, error: Option<&CallError>) {
+        match error {
+            None => self.taken |= stores,
+            Some(error) if error.outcome_known() => {
+                self.unrefused = self.unrefused.saturating_sub(usize::from(stores));
+            }
+            Some(_) => {}
+        }
+    }
+
     fn add(&mut self, store: StoreId, error: &CallError) {
         tracing::debug!(%store, %error, "a replica did not answer");
         match error {
@@ -433,6 +472,8 @@ impl Why {
             Failure::Skewed => OpError::ClockSkew,
             Failure::Late => OpError::Late,
             Failure::Gone => OpError::Sealed,
+            // Every replica refused the value before it looked at it: it is nowhere.
+            Failure::Unknown if self.unrefused == 0 => self.error(Failure::NoQuorum),
             Failure::Unknown => OpError::Unknown(text()),
         }
     }

@@ -23,6 +23,8 @@ pub(crate) struct Answer {
     pub(crate) epoch: Epoch,
     /// The slot and round of each message.
     pub(crate) posts: Vec<(usize, u32)>,
+    /// A value was among them.
+    pub(crate) stores: bool,
     pub(crate) result: Result<Vec<Reply<Envelope>>, CallError>,
 }
 
@@ -31,6 +33,13 @@ pub(crate) struct Post {
     pub(crate) at: usize,
     pub(crate) round: u32,
     message: Message<Envelope>,
+}
+
+impl Post {
+    /// It carries a value.
+    pub(crate) const fn stores(&self) -> bool {
+        matches!(self.message, Message::Accept { .. })
+    }
 }
 
 /// Messages by replica, until they are sent.
@@ -60,6 +69,7 @@ pub(crate) fn batch<O: Operation<Envelope>>(
     posts: Vec<Post>,
 ) -> (bool, Sent) {
     let writes = posts.iter().any(|post| !matches!(post.message, Message::Query));
+    let stores = posts.iter().any(Post::stores);
     let mut rounds = Vec::with_capacity(posts.len());
     let mut messages = Vec::with_capacity(posts.len());
     for Post { at, round, message } in posts {
@@ -70,7 +80,7 @@ pub(crate) fn batch<O: Operation<Envelope>>(
     let sent = Box::pin(async move {
         let (store, epoch) = (node.store, routes.epoch());
         let result = call::register(routes, node, op, messages).await;
-        Answer { store, epoch, posts: rounds, result }
+        Answer { store, epoch, posts: rounds, stores, result }
     });
     (writes, sent)
 }

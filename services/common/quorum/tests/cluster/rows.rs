@@ -45,6 +45,24 @@ async fn a_put_is_two_rounds_and_a_get_is_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_full_disk_is_no_unknown_outcome() {
+    let world = World::new(5);
+    let cluster = world.gateway();
+    put(&world, &cluster, "a", "1").await;
+    world.tables[0].fill();
+    put(&world, &cluster, "a", "2").await;
+    world.tables[1].fill();
+    let one_has_it = cluster.write(&world.op(), key("a"), id(&cluster), Some(value("3"))).await;
+    assert!(matches!(one_has_it, Err(OpError::Unknown(_))), "{one_has_it:?}");
+    world.tables[2].fill();
+    let refused = cluster.write(&world.op(), key("b"), id(&cluster), Some(value("1"))).await;
+    assert!(matches!(refused, Err(OpError::Full(_))), "{refused:?}");
+    let change = |_: Option<&Envelope>| Ok::<_, ()>(Some(value("1")));
+    let refused = cluster.update(&world.op(), key("b"), id(&cluster), change).await;
+    assert!(matches!(refused, Err(UpdateError::Failed(OpError::Full(_)))), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn hints_travel_with_the_next_write() {
     let world = World::new(3);
     let cluster = world.gateway();

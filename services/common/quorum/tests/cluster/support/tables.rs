@@ -32,11 +32,13 @@ struct State {
     floor: Ballot,
     /// A rule of REGISTER.md that this replica does not keep.
     dropped: Option<Mutation>,
+    /// There is room for no value.
+    full: bool,
 }
 
 impl MemoryTable {
     pub(crate) fn new(index: u8, network: Arc<Network>, clock: Arc<dyn Clock>, view: ClusterView) -> Self {
-        let state = State { view, rows: BTreeMap::new(), floor: Ballot::ZERO, dropped: None };
+        let state = State { view, rows: BTreeMap::new(), floor: Ballot::ZERO, dropped: None, full: false };
         Self { store: views::table_store(index), network, clock, state: Arc::new(Mutex::new(state)) }
     }
 
@@ -47,6 +49,11 @@ impl MemoryTable {
 
     pub(crate) fn drop_rule(&self, rule: Mutation) {
         self.state.lock().dropped = Some(rule);
+    }
+
+    /// Refuses values from now on, as a full disk does; all else goes on.
+    pub(crate) fn fill(&self) {
+        self.state.lock().full = true;
     }
 
     pub(crate) fn row(&self, key: &RowKey) -> Option<Row<Envelope>> {
@@ -190,6 +197,9 @@ impl TableReplica for MemoryTable {
             network.count("batch");
             let mut state = state.lock();
             state.admit(&context_there)?;
+            if state.full && batch.iter().any(|(_, message)| matches!(message, Message::Accept { .. })) {
+                return Err(CallError::Full("no room".to_owned()));
+            }
             let judge = |(key, message): &(RowKey, Message<Envelope>)| {
                 network.count(kind(message));
                 state.judge(store, clock.now_ms(), key, message)
