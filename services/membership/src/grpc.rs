@@ -2,19 +2,22 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_model::view::{encode_record, encode_view};
 use cairn_placement::{ClusterView, LayoutRecord};
 use cairn_proto::membership::v1;
+use cairn_proto::membership::v1::membership_service_client::MembershipServiceClient;
 use cairn_proto::membership::v1::membership_service_server::{MembershipService, MembershipServiceServer};
 use cairn_rpc::limits::MAX_MESSAGE_BYTES;
-use cairn_rpc::{CallError, PeerIdentity, PeerRole};
+use cairn_rpc::{CallError, ClientCredentials, PeerIdentity, PeerRole};
 use cairn_types::StoreId;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::{ReceiverStream, WatchStream};
+use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, info};
 
@@ -38,6 +41,11 @@ impl Service {
         MembershipServiceServer::new(Self(membership)).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 }
+
+/// On a join request that another daemon passed on: it goes no further.
+const RELAYED: &str = "cairn-relayed";
+/// How long the issuer of a token may take.
+const RELAY_PATIENCE: Duration = Duration::from_secs(10);
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -90,21 +98,22 @@ impl MembershipService for Service {
 
     async fn join(&self, request: Request<v1::JoinRequest>) -> Result<Response<v1::JoinResponse>, Status> {
         let peer = request.extensions().get::<PeerIdentity>().cloned();
-        let v1::JoinRequest { serial, node_name, issuer } = request.into_inner();
-        let serial = Serial::try_from(serial.as_ref()).map_err(invalid)?;
-        let issuer = StoreId::try_from(issuer.as_ref()).map_err(invalid)?;
+        let relayed = request.metadata().contains_key(RELAYED);
+        let request = request.into_inner();
+        let serial = Serial::try_from(request.serial.as_ref()).map_err(invalid)?;
+        let issuer = StoreId::try_from(request.issuer.as_ref()).map_err(invalid)?;
         if !peer.is_some_and(|peer| peer.roles().contains(&(PeerRole::Join, Some(StoreId(serial))))) {
             return Err(CallError::Denied("this certificate belongs to another join token".to_owned()).into());
         }
         let membership = &self.0;
         if issuer != membership.store {
-            return Err(CallError::NotFound(membership.name_issuer(issuer)).into());
+            return membership.relay_join(request, serial, issuer, relayed).await;
         }
         let now_ms = membership.parts.clock.now_ms();
         let redeemed = membership.keeper.change(move |saved| redeem(saved, &serial, now_ms)).await.map_err(closed)?;
         let refused = match redeemed {
             Redeemed::Good => {
-                info!(node = %printable(&node_name), "a machine joined the cluster");
+                info!(node = %printable(&request.node_name), "a machine joined the cluster");
                 let cluster_secret = Bytes::copy_from_slice(&membership.parts.secret.reveal());
                 return Ok(Response::new(v1::JoinResponse { cluster_secret, peers: membership.addresses() }));
             }
@@ -248,6 +257,36 @@ impl Membership {
             }
         }
         addresses
+    }
+
+    /// Hands a joiner's request to the daemon that issued its token, which alone may take it. The joiner showed the
+    /// certificate of `serial` here; this daemon shows one of its own for the same.
+    async fn relay_join(
+        &self,
+        request: v1::JoinRequest,
+        serial: Serial,
+        issuer: StoreId,
+        relayed: bool,
+    ) -> Result<Response<v1::JoinResponse>, Status> {
+        let address = self.nodes.lock().get(issuer).map(|record| record.info.address.clone());
+        let Some(address) = address.filter(|_| !relayed) else {
+            return Err(CallError::NotFound(self.name_issuer(issuer)).into());
+        };
+        let credentials = ClientCredentials::issue_for(&self.parts.secret, PeerRole::Join, Some(StoreId(serial)))
+            .map_err(|error| CallError::Internal(error.to_string()))?;
+        let connector = credentials.connector().map_err(|error| CallError::Internal(error.to_string()))?;
+        let mut request = Request::new(request);
+        request.metadata_mut().insert(RELAYED, MetadataValue::from_static("1"));
+        request.set_timeout(RELAY_PATIENCE);
+        match MembershipServiceClient::new(connector.channel(&address)).join(request).await {
+            Ok(answer) => Ok(answer),
+            Err(status) => match CallError::from(status) {
+                CallError::Unreachable(_) | CallError::Deadline => {
+                    Err(CallError::Unavailable(self.name_issuer(issuer)).into())
+                }
+                refused => Err(refused.into()),
+            },
+        }
     }
 
     /// Says which daemon issued a token.

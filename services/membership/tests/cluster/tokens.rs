@@ -1,10 +1,12 @@
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use cairn_membership::{JoinError, TokenError, join};
 use cairn_proto::membership::v1;
 use cairn_rpc::{CallError, ClientCredentials, ClusterSecret, PeerRole};
 use cairn_types::StoreId;
 
-use crate::support::{Client, Cluster};
+use crate::support::{Client, Cluster, wait_until};
 
 fn refusal(outcome: Result<cairn_membership::Joined, JoinError>) -> CallError {
     match outcome {
@@ -30,12 +32,15 @@ async fn a_token_works_once_even_over_a_restart() {
     assert!(join(&other, "node3").await.is_ok(), "a token outlives a restart");
 }
 
-#[tokio::test]
-async fn only_the_issuer_takes_a_token() {
-    let cluster = Cluster::of(2).await;
-    // A token of the first machine, shown to the second one.
-    let serial = [7; 16];
-    let issuer = cluster.machines[0].daemon.as_ref().unwrap().store();
+/// The first field of a token's contents.
+fn serial_of(token: &str) -> [u8; 16] {
+    let encoded = token.trim().strip_prefix("cairn-join-1.").unwrap();
+    let contents = BASE64_URL_SAFE_NO_PAD.decode(encoded).unwrap();
+    contents[2..18].try_into().unwrap()
+}
+
+/// Shows the token of `serial`, issued by machine 0, to machine 1.
+async fn show_to_another(cluster: &Cluster, serial: [u8; 16], issuer: StoreId) -> Result<v1::JoinResponse, CallError> {
     let credentials = ClientCredentials::issue_for(&cluster.secret, PeerRole::Join, Some(StoreId(serial))).unwrap();
     let channel = credentials.connector().unwrap().channel(&cluster.machines[1].address);
     let request = v1::JoinRequest {
@@ -43,8 +48,26 @@ async fn only_the_issuer_takes_a_token() {
         node_name: "node3".to_owned(),
         issuer: issuer.to_bytes(),
     };
-    let refused = CallError::from(Client::new(channel).join(request).await.unwrap_err());
-    assert!(matches!(&refused, CallError::NotFound(why) if why.contains("node1")), "{refused:?}");
+    Client::new(channel).join(request).await.map(tonic::Response::into_inner).map_err(CallError::from)
+}
+
+#[tokio::test]
+async fn only_the_issuer_takes_a_token_and_others_relay() {
+    let mut cluster = Cluster::of(2).await;
+    let issuer = cluster.machines[0].daemon.as_ref().unwrap().store();
+    wait_until("they know each other", async || cluster.alive(1, v1::Role::Membership) == 2).await;
+    let never_issued = show_to_another(&cluster, [7; 16], issuer).await.unwrap_err();
+    assert!(matches!(&never_issued, CallError::NotFound(why) if why.contains("never issued")), "{never_issued:?}");
+    let serial = serial_of(&cluster.token(0).await);
+    let joined = show_to_another(&cluster, serial, issuer).await.unwrap();
+    assert!(ClusterSecret::from_bytes(&joined.cluster_secret) == Some(cluster.secret.clone()));
+    let again = show_to_another(&cluster, serial, issuer).await.unwrap_err();
+    assert!(matches!(&again, CallError::NotFound(why) if why.contains("used before")), "{again:?}");
+    let nobody = show_to_another(&cluster, serial, StoreId([9; 16])).await.unwrap_err();
+    assert!(matches!(&nobody, CallError::NotFound(why) if why.contains("not known here")), "{nobody:?}");
+    cluster.machines[0].stop().await;
+    let gone = show_to_another(&cluster, serial, issuer).await.unwrap_err();
+    assert!(matches!(&gone, CallError::Unavailable(why) if why.contains("node1")), "{gone:?}");
 }
 
 #[tokio::test]
