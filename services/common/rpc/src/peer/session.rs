@@ -201,6 +201,7 @@ impl Session {
                 let rest = if frame.last {
                     None
                 } else {
+                    // Holds at most MAX_BODY_BYTES, counted below: the reader must not wait for a consumer (P1).
                     let (pieces, rest) = mpsc::unbounded_channel();
                     open.calls.insert(frame.id, OpenCall::Body { pieces, bytes: frame.data.len() });
                     Some(rest)
