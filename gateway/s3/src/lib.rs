@@ -33,8 +33,10 @@ pub mod operation;
 mod query;
 pub mod range;
 pub mod request;
+pub mod site;
 pub mod token;
 pub mod uri;
+pub mod website;
 pub mod xml;
 
 pub use customer_key::{CustomerKey, KeyOf};

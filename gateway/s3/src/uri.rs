@@ -19,6 +19,25 @@ pub fn encode_path(bytes: &[u8]) -> String {
     percent_encode(bytes, PATH).to_string()
 }
 
+/// What cannot stand in a URL at all: the rest of what somebody wrote as one is theirs to choose.
+const WRITTEN: &AsciiSet = &percent_encoding::CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// Text that was written as a URL or as part of one, made fit for a header; its escapes stay as they are.
+#[must_use]
+pub(crate) fn encode_written(text: &str) -> String {
+    percent_encode(text.as_bytes(), WRITTEN).to_string()
+}
+
 /// Decodes once. `None` where a `%` is not followed by two hexadecimal digits.
 #[must_use]
 pub fn percent_decode(text: &[u8]) -> Option<Vec<u8>> {

@@ -2,6 +2,7 @@
 
 mod cors;
 mod lifecycle;
+mod website;
 
 use super::tree::Element;
 use crate::checksum::{Algorithm, Checksum};
@@ -12,6 +13,7 @@ use crate::key::{ObjectKey, VersionId};
 
 pub use cors::cors;
 pub use lifecycle::{MAX_LIFECYCLE_BYTES, lifecycle};
+pub use website::{MAX_WEBSITE_BYTES, website};
 
 /// The most bytes of a `CreateBucketConfiguration`, and of a bucket's setting.
 pub const MAX_CONFIGURATION_BYTES: usize = 64 << 10;
