@@ -29,20 +29,59 @@ pub struct Config {
     pub check_region: bool,
     /// `BUCKET.root_domain` is virtual-host style; without it, path style only.
     pub root_domain: Option<String>,
-    /// Serve HTTPS with these files, which are read again when they change.
+    /// Serve HTTPS.
     pub tls: Option<Tls>,
     /// Take customers' encryption keys (SSE-C) over plain HTTP from other machines too: only where a proxy on a
     /// trusted network speaks TLS to clients. Without it, over TLS and from this machine alone.
     pub customer_keys_over_http: bool,
+    /// Serve web sites; without it, none.
+    pub web: Option<Web>,
     pub limits: Limits,
 }
 
-/// A certificate chain and its key, both PEM.
+/// Where web sites are served: those of buckets that have a website configuration, to anyone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Web {
+    /// `host:port`; port 0 chooses one.
+    pub listen: String,
+    /// `BUCKET.root_domain` is the bucket's site; besides, a bucket's name or alias that is the whole host is.
+    #[serde(default)]
+    pub root_domain: Option<String>,
+    /// Serve HTTPS.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+}
+
+/// Certificates of a listener, by the host names that stand in them. The files are read again when they change.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
+    /// The chain that is used where the client names no host, or one that no certificate is for. PEM.
+    pub certificate: PathBuf,
+    /// Its key. PEM.
+    pub key: PathBuf,
+    /// Further certificates, for the hosts they name; where two name the same, the first.
+    #[serde(default)]
+    pub hosts: Vec<HostCertificate>,
+    /// End the handshake where the client names a host that no certificate is for.
+    #[serde(default)]
+    pub refuse_unknown_hosts: bool,
+    /// How often the files' times are looked at.
+    #[serde(default = "reload_every")]
+    pub reload_every: Period,
+}
+
+/// A chain and its key, both PEM.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostCertificate {
     pub certificate: PathBuf,
     pub key: PathBuf,
+}
+
+const fn reload_every() -> Period {
+    Period(Duration::from_secs(10))
 }
 
 /// Bounds; past one a request is refused or waits for a bounded time.
@@ -81,6 +120,7 @@ impl Default for Config {
             root_domain: None,
             tls: None,
             customer_keys_over_http: false,
+            web: None,
             limits: Limits::default(),
         }
     }
@@ -114,5 +154,17 @@ mod tests {
         let again: Config = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();
         assert_eq!(format!("{again:?}"), format!("{config:?}"));
         assert!(toml::from_str::<Config>("lisen = 'x'").is_err());
+    }
+
+    #[test]
+    fn certificates_stand_by_host() {
+        let config: Config = toml::from_str(
+            "[tls]\ncertificate = 'a'\nkey = 'b'\n[[tls.hosts]]\ncertificate = 'c'\nkey = 'd'\n\
+             [web]\nlisten = '127.0.0.1:0'\nroot_domain = 'web.example'",
+        )
+        .unwrap();
+        let tls = config.tls.unwrap();
+        assert_eq!((tls.hosts.len(), tls.refuse_unknown_hosts, tls.reload_every), (1, false, reload_every()));
+        assert!(config.web.unwrap().tls.is_none());
     }
 }

@@ -52,7 +52,7 @@ impl Gateway {
     /// # Errors
     /// The address is taken, or the certificate cannot be used.
     pub async fn open(config: Config, parts: Parts) -> anyhow::Result<Arc<Self>> {
-        let listener = Listener::bind(&config).await?;
+        let listener = Listener::bind("S3", &config.listen, config.tls.as_ref(), &config.limits).await?;
         let limits = &config.limits;
         let body_memory = usize::try_from(limits.body_memory.bytes()).unwrap_or(usize::MAX);
         let core = Core {

@@ -33,6 +33,6 @@ mod service;
 mod settings;
 mod unset;
 
-pub use config::{Config, Limits, ServerConfig, Tls};
+pub use config::{Config, HostCertificate, Limits, ServerConfig, Tls, Web};
 pub use gateway::{Gateway, Parts};
 pub use server::Server;

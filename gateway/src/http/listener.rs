@@ -21,8 +21,8 @@ use tokio_util::task::TaskTracker;
 
 use super::outbound::Body;
 use super::stall::WriteStall;
-use super::tls::Certificate;
-use crate::config::{Config, Limits};
+use super::tls::Certificates;
+use crate::config::{Limits, Tls};
 
 /// Bytes of a connection's read buffer, and so of a body's largest chunk.
 const READ_BUFFER: usize = 256 << 10;
@@ -39,18 +39,17 @@ pub(crate) trait Handler: Send + Sync + 'static {
 pub(crate) struct Listener {
     tcp: TcpListener,
     address: SocketAddr,
-    certificate: Option<Arc<Certificate>>,
+    certificates: Option<Arc<Certificates>>,
     limits: Limits,
 }
 
 impl Listener {
-    pub(crate) async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let tcp = TcpListener::bind(&config.listen)
-            .await
-            .with_context(|| format!("cannot listen for S3 on {}", config.listen))?;
-        let address = tcp.local_addr().context("the S3 listener has no address")?;
-        let certificate = config.tls.clone().map(Certificate::load).transpose()?;
-        Ok(Self { tcp, address, certificate, limits: config.limits.clone() })
+    /// `what`: what is served, for people.
+    pub(crate) async fn bind(what: &str, listen: &str, tls: Option<&Tls>, limits: &Limits) -> anyhow::Result<Self> {
+        let tcp = TcpListener::bind(listen).await.with_context(|| format!("cannot listen for {what} on {listen}"))?;
+        let address = tcp.local_addr().with_context(|| format!("the listener for {what} has no address"))?;
+        let certificates = tls.cloned().map(Certificates::load).transpose()?;
+        Ok(Self { tcp, address, certificates, limits: limits.clone() })
     }
 
     pub(crate) const fn local_addr(&self) -> SocketAddr {
@@ -58,20 +57,20 @@ impl Listener {
     }
 
     pub(crate) const fn is_tls(&self) -> bool {
-        self.certificate.is_some()
+        self.certificates.is_some()
     }
 
     /// Accepts until shutdown begins; then lets open requests finish within the drain time.
     pub(crate) async fn serve(&self, handler: Arc<dyn Handler>, shutdown: &Shutdown) {
-        if let Some(certificate) = &self.certificate {
-            shutdown.spawn(certificate.clone().watch(shutdown.clone()));
+        if let Some(certificates) = &self.certificates {
+            shutdown.spawn(certificates.clone().watch(shutdown.clone()));
         }
         let open = Arc::new(Semaphore::new(self.limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
         let connections = TaskTracker::new();
         while let Some((tcp, peer, permit)) = self.accept(&open, shutdown).await {
             let connection =
                 Connection { handler: handler.clone(), peer, limits: self.limits.clone(), shutdown: shutdown.clone() };
-            let acceptor = self.certificate.as_ref().map(|certificate| certificate.acceptor());
+            let acceptor = self.certificates.as_ref().map(|certificates| certificates.acceptor());
             drop(connections.spawn(async move {
                 match acceptor {
                     None => connection.speak(tcp, false).await,

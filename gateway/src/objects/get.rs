@@ -1,8 +1,10 @@
 //! GetObject and HeadObject: the same answer, with and without its bytes.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use cairn_model::rows::{ManifestPage, ManifestPart, ObjectData};
+use cairn_quorum::Op;
 use cairn_s3::checksum::ObjectChecksum;
 use cairn_s3::date::http_date;
 use cairn_s3::operation::ReadObject;
@@ -15,6 +17,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use super::{Object, existing};
 use crate::body::read::Purpose;
 use crate::convert;
+use crate::core::Core;
 use crate::encryption::Secrecy;
 use crate::encryption::read::part_length;
 use crate::exchange::{Answer, Exchange, set, set_checksum};
@@ -24,7 +27,7 @@ use crate::http::{Body, BodyError, empty, stream};
 const PARTS_COUNT: HeaderName = HeaderName::from_static("x-amz-mp-parts-count");
 
 /// What of an object is sent.
-struct Selection {
+pub(crate) struct Selection {
     bytes: Range<u64>,
     /// Of a 206.
     span: Option<Span>,
@@ -35,11 +38,7 @@ struct Selection {
 pub(crate) async fn get(x: &Exchange, read: ReadObject) -> Answer {
     let (object, secrecy, selection) = select(x, &read).await?;
     let response = answer(x, &read, &object, &secrecy, &selection)?;
-    let bytes = x.core.open(x.op, object, &secrecy, selection.bytes, Purpose::Answer).await?;
-    let body =
-        stream(bytes.map(|piece| {
-            piece.map_err(|failure| BodyError(failure.cause.unwrap_or_else(|| failure.error.to_string())))
-        }));
+    let body = body(&x.core, x.op, object, &secrecy, selection).await?;
     Ok(response.map(|_| body))
 }
 
@@ -48,24 +47,42 @@ pub(crate) async fn head(x: &Exchange, read: ReadObject) -> Answer {
     answer(x, &read, &object, &secrecy, &selection)
 }
 
+/// The bytes selected, read while they are sent.
+pub(crate) async fn body(
+    core: &Arc<Core>,
+    op: Op,
+    object: Object,
+    secrecy: &Secrecy,
+    selection: Selection,
+) -> Result<Body, Failure> {
+    let bytes = core.open(op, object, secrecy, selection.bytes, Purpose::Answer).await?;
+    Ok(stream(
+        bytes.map(|piece| {
+            piece.map_err(|failure| BodyError(failure.cause.unwrap_or_else(|| failure.error.to_string())))
+        }),
+    ))
+}
+
 async fn select(x: &Exchange, read: &ReadObject) -> Result<(Object, Secrecy, Selection), Failure> {
     let key = read.object.key.as_bytes();
     let object = existing(&x.core, &x.op(), x.bucket_id()?, key, read.version.as_ref()).await?;
     let secrecy = x.unlock(&object.head)?;
     let etag = convert::etag(&object.head.etag)?;
-    let modified = object.head.last_modified_ms;
-    read.conditions.check(&etag, modified)?;
+    read.conditions.check(&etag, object.head.last_modified_ms)?;
     let selection = match read.part_number {
         Some(number) => part(x, &object, &secrecy, number).await?,
-        None => match read.span(&etag, modified, object.head.size)? {
-            Some(span) => Selection { bytes: span.offset..span.offset + span.length, span: Some(span), checksum: None },
-            None => {
-                let checksum = convert::object_checksum(&object.head, &secrecy)?;
-                Selection { bytes: 0..object.head.size, span: None, checksum }
-            }
-        },
+        None => span(read, &object, &secrecy)?,
     };
     Ok((object, secrecy, selection))
+}
+
+/// The range that was asked for, or the whole object.
+pub(crate) fn span(read: &ReadObject, object: &Object, secrecy: &Secrecy) -> Result<Selection, Failure> {
+    let head = &object.head;
+    Ok(match read.span(&convert::etag(&head.etag)?, head.last_modified_ms, head.size)? {
+        Some(span) => Selection { bytes: span.offset..span.offset + span.length, span: Some(span), checksum: None },
+        None => Selection { bytes: 0..head.size, span: None, checksum: convert::object_checksum(head, secrecy)? },
+    })
 }
 
 /// One part, as it was uploaded; an object that was not uploaded in parts is its own part 1.
@@ -123,6 +140,15 @@ fn answer(
     selection: &Selection,
 ) -> Result<Response<Body>, Failure> {
     let head = &object.head;
+    let mut response = describe(read, object, selection)?;
+    x.echo_key(response.headers_mut(), secrecy);
+    x.set_expiration(response.headers_mut(), read.object.key.as_bytes(), head.size, head.last_modified_ms);
+    Ok(response)
+}
+
+/// What an answer says of the object alone.
+pub(crate) fn describe(read: &ReadObject, object: &Object, selection: &Selection) -> Result<Response<Body>, Failure> {
+    let head = &object.head;
     let mut response = Response::new(empty());
     let headers = response.headers_mut();
     let (kept, metadata) = convert::answered_headers(head.headers.clone());
@@ -132,7 +158,6 @@ fn answer(
     headers.insert(CONTENT_LENGTH, HeaderValue::from(selection.bytes.end - selection.bytes.start));
     set(headers, ETAG, &convert::etag(&head.etag)?.quoted());
     set(headers, LAST_MODIFIED, &http_date(head.last_modified_ms));
-    x.set_expiration(headers, read.object.key.as_bytes(), head.size, head.last_modified_ms);
     if let (true, Some(checksum)) = (read.with_checksum, &selection.checksum) {
         set_checksum(headers, checksum);
     }
@@ -140,7 +165,6 @@ fn answer(
     if read.part_number.is_some() && matches!(object.data, ObjectData::Parts(_)) {
         headers.insert(PARTS_COUNT, HeaderValue::from(head.parts));
     }
-    x.echo_key(headers, secrecy);
     if let Some(span) = selection.span {
         set(headers, CONTENT_RANGE, &span.content_range(head.size));
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;

@@ -68,7 +68,6 @@ fn visit(website: &Website, path: &str, objects: Objects<'_>) -> (String, usize)
     let asked = Asked { protocol: Protocol::Http, authority: "site.example", key: &key, query };
     let (mut visit, mut step) = Visit::begin(website, asked);
     let mut looks = 0;
-    let mut failure = StatusCode::NOT_FOUND;
     loop {
         step = match step {
             Step::Look(key) => {
@@ -88,16 +87,13 @@ fn visit(website: &Website, path: &str, objects: Objects<'_>) -> (String, usize)
                             Step::Serve(status) => return (format!("{} {key}", status.as_u16()), looks),
                             other => other,
                         },
-                        (_, Some(code)) => {
-                            failure = code.parse().unwrap();
-                            visit.failed(failure)
-                        }
+                        (_, Some(code)) => visit.failed(code.parse().unwrap()),
                         _ => panic!("{rest}"),
                     },
                 }
             }
             Step::Redirect { status, location } => return (format!("{} {location}", status.as_u16()), looks),
-            Step::Refuse => return (failure.as_u16().to_string(), looks),
+            Step::Refuse(status) => return (status.as_u16().to_string(), looks),
             Step::Serve(_) => panic!("served without a look"),
         };
     }
@@ -151,7 +147,7 @@ fn error_documents_keep_the_status() {
         ],
     );
     check("index=index.html error=missing.html", &["secret !403"], &[("/none", "404"), ("/secret", "403")]);
-    check("index=index.html error=e", &["e !400"], &[("/none", "400")]);
+    check("index=index.html error=e", &["e !400"], &[("/none", "404"), ("/e", "400")]);
     check("index=index.html error=e", &["e -> /elsewhere"], &[("/none", "404 e")]);
 }
 
@@ -297,7 +293,7 @@ proptest! {
                     prop_assert!(http::HeaderValue::from_str(&location).is_ok(), "{}", location);
                     return Ok(());
                 }
-                Step::Serve(_) | Step::Refuse => return Ok(()),
+                Step::Serve(_) | Step::Refuse(_) => return Ok(()),
             };
         }
         prop_assert!(false, "no end");

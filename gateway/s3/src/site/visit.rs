@@ -30,8 +30,8 @@ pub enum Step {
         status: StatusCode,
         location: String,
     },
-    /// There is nothing of the site's to show: answer with the error itself.
-    Refuse,
+    /// There is nothing of the site's to show: answer with the error of this status.
+    Refuse(StatusCode),
 }
 
 /// One request on its way through a site.
@@ -124,8 +124,10 @@ impl<'a> Visit<'a> {
 
     /// The object cannot be shown.
     pub fn failed(&mut self, status: StatusCode) -> Step {
-        let Some(pages) = self.pages.filter(|_| !matches!(self.stage, Stage::ErrorDocument(_))) else {
-            return Step::Refuse;
+        let pages = match (self.stage, self.pages) {
+            (Stage::ErrorDocument(first), _) => return Step::Refuse(first),
+            (Stage::Page | Stage::Index | Stage::Folder, None) => return Step::Refuse(status),
+            (Stage::Page | Stage::Index | Stage::Folder, Some(pages)) => pages,
         };
         let holds = |rule: &&Rule| rule.condition.error_code == Some(status.as_u16()) && rule.fits(self.asked.key);
         if let Some(rule) = pages.rules.iter().find(holds) {
@@ -133,7 +135,7 @@ impl<'a> Visit<'a> {
         }
         match &pages.error_key {
             Some(key) if status.is_client_error() => self.look(Stage::ErrorDocument(status), key.clone()),
-            Some(_) | None => Step::Refuse,
+            Some(_) | None => Step::Refuse(status),
         }
     }
 }
