@@ -31,6 +31,9 @@ pub(crate) enum BucketCommand {
     Allow(GrantArgs),
     /// Takes rights on a bucket from a key.
     Deny(GrantArgs),
+    /// Further names of a bucket, for S3 and for web sites.
+    #[command(subcommand)]
+    Alias(AliasCommand),
     /// Sets what a bucket may hold at most; what is not named has no bound.
     Quota(QuotaArgs),
 }
@@ -56,6 +59,17 @@ impl QuotaArgs {
         ensure!(said || self.none, "say what the bucket may hold: --size, --objects, or --none");
         Ok(quota)
     }
+}
+
+/// Further names of a bucket, for S3 and for web sites.
+#[derive(Subcommand, Debug)]
+pub(crate) enum AliasCommand {
+    /// Gives a bucket a further name: one that keeps the rules for bucket names, such as www.example.org.
+    Add { bucket: String, alias: String },
+    /// Frees a further name of a bucket.
+    Remove { bucket: String, alias: String },
+    /// Lists the further names of a bucket.
+    List { bucket: String },
 }
 
 #[derive(Args, Debug)]
@@ -112,6 +126,7 @@ struct BucketView {
     bytes: u64,
     max_objects: Option<u64>,
     max_bytes: Option<u64>,
+    aliases: Vec<String>,
     grants: Vec<GrantView>,
 }
 
@@ -138,6 +153,7 @@ impl From<Bucket> for BucketView {
             bytes: bucket.bytes,
             max_objects: bucket.quota.and_then(|quota| quota.max_objects),
             max_bytes: bucket.quota.and_then(|quota| quota.max_bytes),
+            aliases: bucket.aliases,
             grants: grants.collect(),
         }
     }
@@ -164,6 +180,13 @@ pub(crate) async fn run(command: BucketCommand, client: &Client, json: bool) -> 
         BucketCommand::Quota(arguments) => {
             show(client.set_quota(&arguments.bucket, arguments.quota()?).await?.into(), json)
         }
+        BucketCommand::Alias(AliasCommand::Add { bucket, alias }) => {
+            show_aliases(client.add_alias(&bucket, &alias).await?, json)
+        }
+        BucketCommand::Alias(AliasCommand::Remove { bucket, alias }) => {
+            show_aliases(client.remove_alias(&bucket, &alias).await?, json)
+        }
+        BucketCommand::Alias(AliasCommand::List { bucket }) => show_aliases(client.bucket(&bucket).await?, json),
         BucketCommand::Deny(grant) => show(client.deny(&grant.bucket, &grant.key, grant.rights()?).await?.into(), json),
     }
 }
@@ -180,11 +203,23 @@ fn list(buckets: Vec<Bucket>, json: bool) -> Result<()> {
     Ok(())
 }
 
+fn show_aliases(bucket: Bucket, json: bool) -> Result<()> {
+    if json {
+        return output::json(&bucket.aliases);
+    }
+    let Bucket { name, aliases, .. } = bucket;
+    output::table(["ALIAS", "BUCKET"], aliases.into_iter().map(|alias| [alias, name.clone()]));
+    Ok(())
+}
+
 fn show(bucket: BucketView, json: bool) -> Result<()> {
     if json {
         return output::json(&bucket);
     }
     println!("bucket   {}\nid       {}", bucket.name, bucket.bucket_id);
+    if !bucket.aliases.is_empty() {
+        println!("aliases  {}", bucket.aliases.join(" "));
+    }
     let of = |max: Option<String>| max.map(|max| format!(" of {max}")).unwrap_or_default();
     println!("objects  {}{}", bucket.objects, of(bucket.max_objects.map(|max| max.to_string())));
     println!("size     {}{}\n", output::bytes(bucket.bytes), of(bucket.max_bytes.map(output::bytes)));

@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use cairn_proto::admin::v1::admin_service_client::AdminServiceClient;
 use cairn_proto::admin::v1::{
-    AllowBucketRequest, Bucket, BucketQuota, CreateBucketRequest, CreateKeyRequest, DeleteBucketRequest,
-    DeleteKeyRequest, DenyBucketRequest, GetBucketRequest, GetKeyRequest, GetStatusRequest, GetStatusResponse,
-    ImportKeyRequest, Key, ListBucketsRequest, ListKeysRequest, ListWorkersRequest, RepairUsageRequest, ReplicaUsage,
-    Rights, SetBucketQuotaRequest, Worker,
+    AddBucketAliasRequest, AllowBucketRequest, Bucket, BucketQuota, CreateBucketRequest, CreateKeyRequest,
+    DeleteBucketRequest, DeleteKeyRequest, DenyBucketRequest, GetBucketRequest, GetKeyRequest, GetStatusRequest,
+    GetStatusResponse, ImportKeyRequest, Key, ListBucketsRequest, ListKeysRequest, ListWorkersRequest,
+    RemoveBucketAliasRequest, RepairUsageRequest, ReplicaUsage, Rights, SetBucketQuotaRequest, Worker,
 };
 use cairn_proto::membership::v1::membership_service_client::MembershipServiceClient;
 use cairn_proto::membership::v1::{
@@ -153,6 +153,18 @@ impl Client {
         let mut request = tonic::Request::new(RepairUsageRequest { bucket: bucket.to_owned() });
         request.set_timeout(REPAIR_LIMIT);
         Ok(answer(self.admin().await?.repair_usage(request).await)?.replicas)
+    }
+
+    pub(crate) async fn add_alias(&self, bucket: &str, alias: &str) -> Result<Bucket> {
+        let request = AddBucketAliasRequest { bucket: bucket.to_owned(), alias: alias.to_owned() };
+        let reply = answer(self.admin().await?.add_bucket_alias(limited(request)).await)?;
+        reply.bucket.context("the answer names no bucket")
+    }
+
+    pub(crate) async fn remove_alias(&self, bucket: &str, alias: &str) -> Result<Bucket> {
+        let request = RemoveBucketAliasRequest { bucket: bucket.to_owned(), alias: alias.to_owned() };
+        let reply = answer(self.admin().await?.remove_bucket_alias(limited(request)).await)?;
+        reply.bucket.context("the answer names no bucket")
     }
 
     pub(crate) async fn create_join_token(&self) -> Result<String> {

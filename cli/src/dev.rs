@@ -22,7 +22,7 @@ use self::plan::{Credentials, Plan, Process};
 use self::supervise::{Change, Entry, Launcher, Running};
 use crate::client::Client;
 use crate::ready::{self, Ready, ReadyNode};
-use crate::setup::Place;
+use crate::setup::{Place, Web};
 use crate::{locate, output};
 
 /// The bucket and the key that a dev cluster begins with.
@@ -30,6 +30,8 @@ const BUCKET: &str = "demo";
 const KEY_NAME: &str = "dev";
 /// What a gateway calls its region where nothing else is configured.
 const REGION: &str = "cairn";
+/// Sites are `BUCKET.` this: browsers and curl take every name below `localhost` for this machine.
+const WEB_ROOT: &str = "web.localhost";
 const BOOTSTRAP_LIMIT: Duration = Duration::from_secs(60);
 const BOOTSTRAP_POLL: Duration = Duration::from_millis(10);
 /// Changes of processes that wait to be written to the ready file.
@@ -239,7 +241,7 @@ impl Dev {
         let first = self.nodes.iter().find_map(|node| node.s3.clone());
         Ok(Ready {
             s3_endpoint: first,
-            web_endpoint: None,
+            web_endpoint: self.nodes.iter().find_map(|node| node.web.clone()),
             admin_endpoint: None,
             region: REGION.to_owned(),
             access_key: credentials.access_key,
@@ -279,6 +281,7 @@ fn banner(ready: &Ready, nodes: usize) -> String {
     let endpoint = ready.s3_endpoint.as_deref().unwrap_or_default();
     let grpc = ready.nodes.first().map(|node| node.grpc.as_str()).unwrap_or_default();
     let tls = ready.data_dir.join("tls");
+    let web_port = ready.web_endpoint.as_deref().and_then(|url| url.rsplit(':').next()).unwrap_or_default();
     let copies = match nodes {
         1 | 2 => "one copy of everything: one disk from loss",
         _ => "three copies of everything, in three zones",
@@ -292,11 +295,13 @@ Cairn serves: {nodes} node(s), {copies}.
   access key    {access_key}
   secret key    {secret_key}
   bucket        {bucket}
+  web sites     http://BUCKET.{WEB_ROOT}:{web_port}/, where the bucket is one
   data          {data}
 
 Try:
   export AWS_ACCESS_KEY_ID={access_key} AWS_SECRET_ACCESS_KEY={secret_key} AWS_DEFAULT_REGION={region}
   aws --endpoint-url {endpoint} s3 cp README.md s3://{bucket}/
+  aws --endpoint-url {endpoint} s3 website s3://{bucket}/ --index-document index.html
   rclone lsf \":s3,provider=Other,env_auth,endpoint='{endpoint}':{bucket}\"
   cairn tls export {tls} && grpcurl -cacert {tls}/ca.pem -cert {tls}/client.pem -key {tls}/client.key -servername cairn.internal {grpc} list
   cairn status
@@ -319,6 +324,7 @@ fn place(process: &Process, plan: &Plan, data_dir: &Path) -> Place {
         listen: process.grpc.clone(),
         advertise: None,
         s3_listen: process.s3.clone().unwrap_or_default(),
+        web: process.web.clone().map(|listen| Web { listen, root_domain: Some(WEB_ROOT.to_owned()) }),
         membership: plan.peers(),
         dir: process.dir(data_dir),
         secret_file: secret_file(data_dir, &process.node),

@@ -37,6 +37,9 @@ pub(crate) struct ReadyNode {
     pub(crate) grpc: String,
     /// A gateway's own S3 endpoint.
     pub(crate) s3: Option<String>,
+    /// Where a gateway serves web sites.
+    #[serde(default)]
+    pub(crate) web: Option<String>,
     /// Starts that process again by itself.
     pub(crate) argv: Vec<String>,
 }

@@ -27,7 +27,7 @@ use serde::Deserialize;
 
 use crate::client::Client;
 use crate::ready::{self, ProcessReady, ReadyNode};
-use crate::setup::{self, CONFIG_FILE, Place};
+use crate::setup::{self, CONFIG_FILE, Place, Web};
 
 /// `--single`: how long the stores of this machine may take to report to membership.
 const PLACE_LIMIT: Duration = Duration::from_secs(30);
@@ -71,6 +71,12 @@ pub(crate) struct ServerArgs {
     /// Where S3 listens, host:port.
     #[arg(long, default_value = "[::]:3900")]
     s3_listen: String,
+    /// Where web sites are served, host:port [default: nowhere].
+    #[arg(long)]
+    web_listen: Option<String>,
+    /// Serve BUCKET.DOMAIN as the site of each bucket that is one.
+    #[arg(long, value_name = "DOMAIN", requires = "web_listen")]
+    web_root_domain: Option<String>,
     /// Serve a store other than the recorded one of this role's directory: what was there is lost for ever.
     #[arg(long, value_name = "ROLE")]
     new_store: Vec<String>,
@@ -166,6 +172,9 @@ impl ServerArgs {
         if let Some(address) = &self.advertise {
             setup::check_address("--advertise", address)?;
         }
+        if let Some(address) = &self.web_listen {
+            setup::check_address("--web-listen", address)?;
+        }
         let everywhere = self.listen.starts_with("0.0.0.0:") || self.listen.starts_with("[::]:");
         ensure!(
             !everywhere || self.advertise.is_some(),
@@ -182,6 +191,7 @@ impl ServerArgs {
             listen: self.listen.clone(),
             advertise: self.advertise.clone(),
             s3_listen: self.s3_listen.clone(),
+            web: self.web_listen.clone().map(|listen| Web { listen, root_domain: self.web_root_domain.clone() }),
             membership: Vec::new(),
             secret_file: setup::secret_in(&dir),
             data_dir: dir.join("data"),
@@ -280,6 +290,7 @@ struct Process {
     /// Where there is a table.
     lifecycle: Option<Lifecycle>,
     s3_url: Option<String>,
+    web_url: Option<String>,
     config_file: PathBuf,
 }
 
@@ -314,7 +325,7 @@ impl Process {
         }
         hosting.extend(table.iter().map(|table| host_table(table.clone(), config.capacity)));
         hosting.extend(block.iter().map(|block| host_block(block.clone(), config.capacity)));
-        let mut s3_url = None;
+        let (mut s3_url, mut web_url) = (None, None);
         let cluster = coordinator(&node, &identity, table.clone(), block);
         let lifecycle = config.section(Role::Table, &config.table)?.zip(table).map(|(section, table)| {
             Lifecycle::new(cluster.clone(), TableReplica::store(&*table), section.lifecycle.clone())
@@ -322,9 +333,10 @@ impl Process {
         if let Some(section) = is_gateway {
             let gateway = open_gateway(section.clone(), &node, cluster).await?;
             s3_url = Some(gateway.s3_url());
+            web_url = gateway.web_url();
             hosting.push(host_gateway(gateway, gateway_store, &node));
         }
-        Ok(Self { node, host, identity, address, hosting, lifecycle, s3_url, config_file: path.to_owned() })
+        Ok(Self { node, host, identity, address, hosting, lifecycle, s3_url, web_url, config_file: path.to_owned() })
     }
 
     /// Serves until `shutdown`; the ready files are there for just as long.
@@ -379,6 +391,7 @@ impl Process {
             pid: std::process::id(),
             grpc: self.address.clone(),
             s3: self.s3_url.clone().filter(|_| one.role == Role::Gateway),
+            web: self.web_url.clone().filter(|_| one.role == Role::Gateway),
             argv: argv.clone(),
         });
         Ok(ProcessReady { secret_file: self.node.machine.secret_file().to_owned(), nodes: nodes.collect() })

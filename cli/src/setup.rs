@@ -67,6 +67,17 @@ struct Directories {
 #[derive(Serialize, Debug)]
 struct Gateway {
     listen: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    web: Option<Web>,
+}
+
+/// Where a gateway serves web sites.
+#[derive(Clone, Serialize, Debug)]
+pub(crate) struct Web {
+    /// host:port
+    pub(crate) listen: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) root_domain: Option<String>,
 }
 
 /// A process's place, as a person or `dev` says it.
@@ -80,6 +91,8 @@ pub(crate) struct Place {
     pub(crate) advertise: Option<String>,
     /// S3, host:port; used where `gateway` is among the roles.
     pub(crate) s3_listen: String,
+    /// Likewise; none: nowhere.
+    pub(crate) web: Option<Web>,
     /// Membership daemons, host:port.
     pub(crate) membership: Vec<String>,
     /// The process's own directory: configuration and what the machine knows of itself.
@@ -121,7 +134,7 @@ impl Place {
                 lifecycle: self.lifecycle_period.map(|period| Lifecycle { period }),
             }),
             block: has("block").then(|| Directories { directories: vec![self.data_dir.join("block")] }),
-            gateway: has("gateway").then(|| Gateway { listen: self.s3_listen.clone() }),
+            gateway: has("gateway").then(|| Gateway { listen: self.s3_listen.clone(), web: self.web.clone() }),
         }
     }
 }
@@ -199,6 +212,7 @@ mod tests {
             listen: "127.0.0.1:0".to_owned(),
             advertise: None,
             s3_listen: "127.0.0.1:0".to_owned(),
+            web: None,
             membership: vec!["127.0.0.1:1".to_owned()],
             dir: dir.to_owned(),
             secret_file: secret_in(dir),

@@ -4,6 +4,7 @@
 //!   (SECURITY V4).
 //! - **A2** A change made here holds in every gateway within two seconds, and in this one at once (SECURITY V23).
 
+mod aliases;
 mod grpc;
 mod secret;
 mod status;
@@ -231,7 +232,7 @@ impl Core {
             Ok(Some(envelope))
         };
         let updated = self.cluster.update(op, keys::bucket(bucket.id), self.new_op(), update).await;
-        self.directory.forget_bucket(&bucket.name);
+        self.directory.forget_bucket(bucket);
         match updated {
             Ok(_) => {
                 let row = changed.ok_or_else(|| Failure::internal("a change of a bucket was lost"))?;
@@ -289,6 +290,7 @@ mod tests {
             grants: Default::default(),
             settings: Default::default(),
             quota: Quota::default(),
+            aliases: Default::default(),
         };
         let row = regrant(row, "k", |held| held.with(Rights { read: true, ..Rights::default() }));
         assert_eq!(row.owner, "");

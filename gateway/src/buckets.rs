@@ -5,7 +5,7 @@
 //!   *Tested by `tests/s3/buckets.rs`.*
 //! - **N2** A bucket's rows are deleted only after its gate is sealed, which is final and proves it empty.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_model::Envelope;
 use cairn_model::keys;
@@ -107,6 +107,7 @@ impl Core {
             grants,
             settings: Settings::default(),
             quota: Quota::default(),
+            aliases: BTreeSet::new(),
         };
         loop {
             if let Some(bucket) = self.directory.current_bucket(&self.cluster, op, name).await? {
@@ -117,7 +118,7 @@ impl Core {
             self.cluster.write(op, keys::bucket(id), self.new_op(), Some(small_row(&row))).await?;
             let expected = dangling.map(|row| row.bucket);
             let taken = self.swap_name(op, name, expected, Some(id)).await;
-            self.directory.forget_bucket(name);
+            self.directory.forget_name(name);
             match taken {
                 Ok(true) => return Ok(Created::New(Bucket { id, name: name.clone(), row })),
                 Ok(false) => drop(self.cluster.write(op, keys::bucket(id), self.new_op(), None).await?),
@@ -133,31 +134,38 @@ impl Core {
     pub(crate) async fn delete_bucket(&self, op: &Op, bucket: &Bucket) -> Result<(), Failure> {
         match self.cluster.seal_gate(op, keys::shard(bucket.id, 0)).await? {
             Sealing::NotEmpty => Err(ErrorCode::BucketNotEmpty.into()),
-            Sealing::Sealed => self.remove_rows(op, bucket.id, &bucket.name).await,
+            Sealing::Sealed => self.remove_rows(op, bucket).await,
         }
     }
 
     /// Whoever meets a sealed gate finishes the deletion that sealed it. True: the bucket is gone.
     pub(crate) async fn finish_deletion(&self, op: &Op, bucket: &Bucket) -> Result<bool, Failure> {
-        self.directory.forget_bucket(&bucket.name);
+        self.directory.forget_bucket(bucket);
         match read_row::<GateRow>(&self.cluster, op, keys::gate(bucket.id, 0)).await? {
             Some(GateRow::Sealed) => {}
             Some(GateRow::Open(_) | GateRow::Closing(_)) | None => return Ok(false),
         }
-        self.remove_rows(op, bucket.id, &bucket.name).await?;
+        self.remove_rows(op, bucket).await?;
         Ok(true)
     }
 
-    async fn remove_rows(&self, op: &Op, id: BucketId, name: &BucketName) -> Result<(), Failure> {
-        self.cluster.write(op, keys::bucket(id), self.new_op(), None).await?;
-        // Another bucket may have the name already.
-        self.swap_name(op, name, Some(id), None).await?;
-        self.directory.forget_bucket(name);
+    /// The bucket's own row first: every name that leads to it is free from then on (D2), whatever becomes of its row.
+    async fn remove_rows(&self, op: &Op, bucket: &Bucket) -> Result<(), Failure> {
+        let newest = read_row::<BucketRow>(&self.cluster, op, keys::bucket(bucket.id)).await?;
+        let BucketRow { name: own, aliases, .. } = newest.unwrap_or_else(|| bucket.row.clone());
+        self.cluster.write(op, keys::bucket(bucket.id), self.new_op(), None).await?;
+        let names: BTreeSet<String> = aliases.into_iter().chain([own, bucket.name.to_string()]).collect();
+        for name in names.iter().filter_map(|name| name.parse().ok()) {
+            // Another bucket may have the name already.
+            self.swap_name(op, &name, Some(bucket.id), None).await?;
+            self.directory.forget_name(&name);
+        }
+        self.directory.forget_bucket(bucket);
         Ok(())
     }
 
     /// Sets whose a name is, if it is `expected`'s. False: it is not.
-    async fn swap_name(
+    pub(crate) async fn swap_name(
         &self,
         op: &Op,
         name: &BucketName,
@@ -177,14 +185,17 @@ impl Core {
         }
     }
 
-    /// All buckets in the order of their names.
+    /// All buckets in the order of their names, each once.
     pub(crate) async fn list_buckets(&self, op: &Op) -> Result<Vec<Bucket>, Failure> {
         let names = all_rows::<BucketNameRow>(self, op, Table::BucketName).await?;
         let mut rows: BTreeMap<Vec<u8>, BucketRow> =
             all_rows::<BucketRow>(self, op, Table::Bucket).await?.into_iter().collect();
         let bucket = |(name, held): (Vec<u8>, BucketNameRow)| {
-            let name = std::str::from_utf8(&name).ok()?.parse().ok()?;
-            let row = rows.remove(held.bucket.as_bytes().as_slice())?;
+            let name: BucketName = std::str::from_utf8(&name).ok()?.parse().ok()?;
+            let id = held.bucket.as_bytes().as_slice();
+            // Under an alias it would be the same bucket again.
+            let own = rows.get(id).is_some_and(|row| row.name == name.as_str());
+            let row = own.then(|| rows.remove(id)).flatten()?;
             Some(Bucket { id: held.bucket, name, row })
         };
         Ok(names.into_iter().filter_map(bucket).collect())

@@ -1,5 +1,7 @@
 //! Between what rows keep and what S3 says. Pure.
 
+mod website;
+
 use bytes::Bytes;
 use cairn_model::rows;
 use cairn_s3::checksum::{Algorithm, Checksum, Kind, ObjectChecksum};
@@ -11,6 +13,8 @@ use cairn_s3::{ETag, S3Error};
 
 use crate::encryption::Secrecy;
 use crate::failure::Failure;
+
+pub(crate) use website::{stored_website, website};
 
 pub(crate) fn stored_headers(headers: ObjectHeaders, metadata: &Metadata) -> rows::Headers {
     rows::Headers {

@@ -54,6 +54,7 @@ impl Key {
 #[derive(Clone)]
 pub(crate) struct Bucket {
     pub(crate) id: BucketId,
+    /// By which it was found: its own, or an alias.
     pub(crate) name: BucketName,
     pub(crate) row: BucketRow,
 }
@@ -116,8 +117,15 @@ impl Directory {
         self.keys.forget(id);
     }
 
-    pub(crate) fn forget_bucket(&self, name: &BucketName) {
+    /// Forgets what a name leads to.
+    pub(crate) fn forget_name(&self, name: &BucketName) {
         self.buckets.forget(name.as_str());
+    }
+
+    /// Forgets a bucket under every name it is known to have.
+    pub(crate) fn forget_bucket(&self, bucket: &Bucket) {
+        let names = bucket.row.aliases.iter().map(String::as_str);
+        names.chain([bucket.name.as_str(), bucket.row.name.as_str()]).for_each(|name| self.buckets.forget(name));
     }
 }
 

@@ -23,6 +23,7 @@ use crate::core::Core;
 use crate::directory::Directory;
 use crate::http::Listener;
 use crate::service::Service;
+use crate::web::Sites;
 
 /// Copies that read and store bytes at the same time, each with a few blocks of its own.
 const COPIES: usize = 16;
@@ -44,15 +45,21 @@ pub struct Parts {
 pub struct Gateway {
     core: Arc<Core>,
     listener: Listener,
+    /// Of web sites, where they are served.
+    web: Option<Listener>,
 }
 
 impl Gateway {
-    /// Binds the S3 listener; nobody is served until [`Hosted::run`].
+    /// Binds the listeners; nobody is served until [`Hosted::run`].
     ///
     /// # Errors
-    /// The address is taken, or the certificate cannot be used.
+    /// An address is taken, or a certificate cannot be used.
     pub async fn open(config: Config, parts: Parts) -> anyhow::Result<Arc<Self>> {
         let listener = Listener::bind("S3", &config.listen, config.tls.as_ref(), &config.limits).await?;
+        let web = match &config.web {
+            Some(web) => Some(Listener::bind("web sites", &web.listen, web.tls.as_ref(), &config.limits).await?),
+            None => None,
+        };
         let limits = &config.limits;
         let body_memory = usize::try_from(limits.body_memory.bytes()).unwrap_or(usize::MAX);
         let core = Core {
@@ -70,7 +77,7 @@ impl Gateway {
             entropy: parts.entropy,
             config,
         };
-        Ok(Arc::new(Self { core: Arc::new(core), listener }))
+        Ok(Arc::new(Self { core: Arc::new(core), listener, web }))
     }
 
     /// The bound address of the S3 listener.
@@ -85,12 +92,26 @@ impl Gateway {
         if let Some(url) = &self.core.config.advertise {
             return url.clone();
         }
-        let scheme = if self.listener.is_tls() { "https" } else { "http" };
-        let address = self.listener.local_addr();
-        if address.ip().is_unspecified() {
-            return format!("{scheme}://localhost:{}", address.port());
-        }
-        format!("{scheme}://{address}")
+        self.listener.url()
+    }
+
+    /// The bound address of the listener for web sites, where there is one.
+    #[must_use]
+    pub fn web_addr(&self) -> Option<SocketAddr> {
+        self.web.as_ref().map(Listener::local_addr)
+    }
+
+    /// Where web sites are served, without any site's name.
+    #[must_use]
+    pub fn web_url(&self) -> Option<String> {
+        self.web.as_ref().map(Listener::url)
+    }
+
+    async fn serve_sites(&self, shutdown: &Shutdown) {
+        let (Some(listener), Some(web)) = (&self.web, &self.core.config.web) else { return };
+        let sites = Sites::new(self.core.clone(), web.root_domain.as_deref(), listener.is_tls());
+        tracing::info!(url = listener.url(), root_domain = web.root_domain, "serving web sites");
+        listener.serve(Arc::new(sites), shutdown).await;
     }
 }
 
@@ -109,7 +130,7 @@ impl Hosted for Gateway {
         Box::pin(async move {
             let service = Arc::new(Service { core: self.core.clone(), secure: self.listener.is_tls() });
             tracing::info!(url = self.s3_url(), "serving S3");
-            self.listener.serve(service, &shutdown).await;
+            tokio::join!(self.listener.serve(service, &shutdown), self.serve_sites(&shutdown));
             self.core.tasks.close();
             self.core.cluster.drain(Duration::from_secs(5)).await;
             Ok(())

@@ -32,6 +32,7 @@ mod server;
 mod service;
 mod settings;
 mod unset;
+mod web;
 
 pub use config::{Config, HostCertificate, Limits, ServerConfig, Tls, Web};
 pub use gateway::{Gateway, Parts};

@@ -219,7 +219,7 @@ fn refuse(failure: &Failure, id: RequestId, head: bool) -> Response<Body> {
 }
 
 /// Keeps the connection in step: hyper and the client must agree on where the next request begins.
-async fn settle_connection(parts: &Parts, inbound: &mut Inbound, response: &mut Response<Body>) {
+pub(crate) async fn settle_connection(parts: &Parts, inbound: &mut Inbound, response: &mut Response<Body>) {
     let expects = parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     let in_step = if expects && !inbound.begun() {
         // No `100` was sent: some clients then take this answer for another's.

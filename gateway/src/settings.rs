@@ -32,7 +32,7 @@ pub(crate) async fn get(x: &Exchange, setting: Setting) -> Answer {
     let document = match setting {
         Setting::Cors => settings.cors.as_ref().map(|cors| Ok::<_, Failure>(convert::cors(cors)?.to_xml())),
         Setting::Lifecycle => settings.lifecycle.as_ref().map(|rules| Ok(convert::lifecycle(rules).to_xml())),
-        Setting::Website => None,
+        Setting::Website => settings.website.as_ref().map(|website| Ok(convert::website(website).to_xml())),
     };
     let missing = || S3Error::new(setting.missing()).field("BucketName", name.as_str());
     let mut response = xml(document.ok_or_else(missing)??);
@@ -43,7 +43,8 @@ pub(crate) async fn get(x: &Exchange, setting: Setting) -> Answer {
 pub(crate) async fn put(x: &Exchange, setting: Setting, body: &mut Payload<'_>) -> Answer {
     let most = match setting {
         Setting::Lifecycle => read::MAX_LIFECYCLE_BYTES,
-        Setting::Cors | Setting::Website => read::MAX_CONFIGURATION_BYTES,
+        Setting::Cors => read::MAX_CONFIGURATION_BYTES,
+        Setting::Website => read::MAX_WEBSITE_BYTES,
     };
     let document = body.read_all(most).await?;
     let bucket = x.granted.bucket()?;
@@ -56,7 +57,10 @@ pub(crate) async fn put(x: &Exchange, setting: Setting, body: &mut Payload<'_>) 
             let rules = convert::stored_lifecycle(read::lifecycle(&document)?);
             x.core.change_settings(&x.op(), bucket, |settings| settings.lifecycle = Some(rules.clone())).await?;
         }
-        Setting::Website => return Err(not_built(setting)),
+        Setting::Website => {
+            let website = convert::stored_website(read::website(&document)?);
+            x.core.change_settings(&x.op(), bucket, |settings| settings.website = Some(website.clone())).await?;
+        }
     }
     let mut response = bare(StatusCode::OK);
     describe(setting, &mut response);
@@ -69,7 +73,7 @@ pub(crate) async fn delete(x: &Exchange, setting: Setting) -> Answer {
     match setting {
         Setting::Cors => x.core.change_settings(&x.op(), bucket, |settings| settings.cors = None).await?,
         Setting::Lifecycle => x.core.change_settings(&x.op(), bucket, |settings| settings.lifecycle = None).await?,
-        Setting::Website => return Err(not_built(setting)),
+        Setting::Website => x.core.change_settings(&x.op(), bucket, |settings| settings.website = None).await?,
     }
     Ok(bare(StatusCode::NO_CONTENT))
 }
@@ -81,11 +85,6 @@ fn describe(setting: Setting, response: &mut Response<Body>) {
         Setting::Lifecycle => set(response.headers_mut(), MINIMUM_SIZE, MINIMUM_SIZE_OF_TRANSITIONS),
         Setting::Cors | Setting::Website => {}
     }
-}
-
-/// Parsing refuses these already ([`Setting::is_built`]).
-fn not_built(setting: Setting) -> Failure {
-    S3Error::not_implemented(&format!("?{}", setting.sub_resource())).into()
 }
 
 impl Core {
@@ -106,7 +105,7 @@ impl Core {
             Ok(Some(small_row(&row)))
         };
         let updated = self.cluster.update(op, keys::bucket(bucket.id), self.new_op(), update).await;
-        self.directory.forget_bucket(&bucket.name);
+        self.directory.forget_bucket(bucket);
         match updated {
             Ok(_) => Ok(()),
             Err(UpdateError::Refused(failure)) => Err(failure),

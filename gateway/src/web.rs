@@ -6,7 +6,9 @@
 //!   *Tested by `tests/s3/sites.rs`.*
 //! - **E2** A compressed sibling stands for its object only whole and only where the client accepts it, under its own
 //!   entity tag; `Vary` says so wherever it could have. *Tested by `tests/s3/sites.rs`.*
-//! - **E3** An answer holds nothing of the request but what it was found by: no header of its, no query parameter, no
+//! - **E3** An encrypted object is an error of its own: it is unlocked without a key, which fails.
+//!   *Tested by `tests/s3/sites.rs`.*
+//! - **E4** An answer holds nothing of the request but what it was found by: no header of its, no query parameter, no
 //!   credentials change it. *Tested by `tests/s3/sites.rs`.*
 
 use std::net::SocketAddr;
@@ -16,6 +18,7 @@ use async_trait::async_trait;
 use cairn_model::rows::ObjectHead;
 use cairn_quorum::Op;
 use cairn_s3::conditions::Verdict;
+use cairn_s3::date::http_date;
 use cairn_s3::error::REQUEST_ID;
 use cairn_s3::operation::ReadObject;
 use cairn_s3::site::{Asked, Encoding, Hosts, SiteRequest, Step, Visit, error_page};
@@ -27,13 +30,14 @@ use http::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED, LOCATION, VARY,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::convert;
 use crate::core::Core;
 use crate::directory::Bucket;
+use crate::encryption::{Locked, Secrecy};
 use crate::exchange::{Answer, bare, set};
 use crate::failure::Failure;
 use crate::http::{Body, Handler, Inbound, empty, full};
@@ -58,6 +62,12 @@ struct Call<'a> {
     op: Op,
     request: SiteRequest,
     bucket: BucketId,
+}
+
+/// An object that anyone may read.
+struct Page {
+    object: Object,
+    secrecy: Secrecy,
 }
 
 #[async_trait]
@@ -115,14 +125,14 @@ impl Sites {
     /// Looks up what the visit asks for, until it has decided.
     async fn visit(&self, call: &Call<'_>, mut visit: Visit<'_>, mut step: Step) -> Answer {
         let mut failed: Option<Failure> = None;
-        let mut found: Option<(ObjectKey, Object)> = None;
+        let mut found: Option<(ObjectKey, Page)> = None;
         loop {
             step = match step {
-                Step::Look(key) => match self.core.object(&call.op, call.bucket, key.as_bytes()).await {
+                Step::Look(key) => match self.page(call, &key).await {
                     Ok(None) => visit.missing(),
-                    Ok(Some(object)) => {
-                        let step = visit.found(object.head.headers.website_redirect.as_deref());
-                        found = Some((key, object));
+                    Ok(Some(page)) => {
+                        let step = visit.found(page.object.head.headers.website_redirect.as_deref());
+                        found = Some((key, page));
                         step
                     }
                     Err(failure) => {
@@ -132,8 +142,8 @@ impl Sites {
                     }
                 },
                 Step::Serve(status) => {
-                    let (key, object) = found.ok_or_else(|| Failure::internal("a page was not looked up"))?;
-                    return self.serve(call, status, key, object).await;
+                    let (key, page) = found.ok_or_else(|| Failure::internal("a page was not looked up"))?;
+                    return self.serve(call, status, key, page).await;
                 }
                 Step::Redirect { status, location } => return Ok(redirect(status, &location)),
                 Step::Refuse(status) => {
@@ -144,20 +154,30 @@ impl Sites {
         }
     }
 
-    async fn serve(&self, call: &Call<'_>, status: StatusCode, key: ObjectKey, object: Object) -> Answer {
+    /// None: there is no such object.
+    ///
+    /// # Errors
+    /// Of an encrypted object: a visitor has no key.
+    async fn page(&self, call: &Call<'_>, key: &ObjectKey) -> Result<Option<Page>, Failure> {
+        let Some(object) = self.core.object(&call.op, call.bucket, key.as_bytes()).await? else { return Ok(None) };
+        let secrecy = Secrecy::unlock(Locked::Object, object.head.encryption.as_ref(), None)?;
+        Ok(Some(Page { object, secrecy }))
+    }
+
+    async fn serve(&self, call: &Call<'_>, status: StatusCode, key: ObjectKey, page: Page) -> Answer {
         if status != StatusCode::OK {
             let read = call.request.of_error_document(key);
-            let mut response = self.send(call, &read, object).await?;
+            let mut response = self.send(call, &read, page).await?;
             *response.status_mut() = status;
             return Ok(response);
         }
-        let negotiable = object.head.headers.content_encoding.is_none();
-        let object = if negotiable { self.best_form(call, &key, object).await } else { object };
+        let negotiable = page.object.head.headers.content_encoding.is_none();
+        let page = if negotiable { self.best_form(call, &key, page).await } else { page };
         let read = call.request.of_page(key);
-        let etag = convert::etag(&object.head.etag)?;
-        let mut response = match read.conditions.evaluate(&etag, object.head.last_modified_ms) {
-            Verdict::Proceed => self.send(call, &read, object).await?,
-            Verdict::NotModified => not_modified(&read, &object)?,
+        let etag = convert::etag(&page.object.head.etag)?;
+        let mut response = match read.conditions.evaluate(&etag, page.object.head.last_modified_ms) {
+            Verdict::Proceed => self.send(call, &read, page).await?,
+            Verdict::NotModified => not_modified(&page)?,
             Verdict::Failed(condition) => return Err(S3Error::precondition_failed(condition).into()),
         };
         if negotiable {
@@ -166,45 +186,50 @@ impl Sites {
         Ok(response)
     }
 
-    /// The object, or what stands beside it compressed in the way the client likes best.
-    async fn best_form(&self, call: &Call<'_>, key: &ObjectKey, object: Object) -> Object {
+    /// The page, or what stands beside it compressed in the way the client likes best.
+    async fn best_form(&self, call: &Call<'_>, key: &ObjectKey, page: Page) -> Page {
         let siblings = call.request.encodings.iter().map(|encoding| self.sibling(call, key, *encoding));
-        let Some((encoding, sibling)) = join_all(siblings).await.into_iter().flatten().next() else { return object };
-        let mut headers = object.head.headers;
+        let Some((encoding, sibling)) = join_all(siblings).await.into_iter().flatten().next() else { return page };
+        let mut headers = page.object.head.headers;
         headers.content_encoding = Some(encoding.name().to_owned());
-        Object { head: ObjectHead { headers, ..sibling.head }, data: sibling.data }
+        let Page { object, secrecy } = sibling;
+        Page { object: Object { head: ObjectHead { headers, ..object.head }, data: object.data }, secrecy }
     }
 
-    /// One that cannot be read or shown is as good as none: the object itself can.
-    async fn sibling(&self, call: &Call<'_>, key: &ObjectKey, encoding: Encoding) -> Option<(Encoding, Object)> {
+    /// One that cannot be read or shown is as good as none: the page itself can.
+    async fn sibling(&self, call: &Call<'_>, key: &ObjectKey, encoding: Encoding) -> Option<(Encoding, Page)> {
         let key = ObjectKey::new(format!("{key}{}", encoding.suffix()).into_bytes()).ok()?;
-        let sibling = self.core.object(&call.op, call.bucket, key.as_bytes()).await;
+        let sibling = self.page(call, &key).await;
         let sibling = sibling.inspect_err(|failure| tracing::debug!(?failure, "a sibling was not read")).ok()??;
-        let headers = &sibling.head.headers;
+        let headers = &sibling.object.head.headers;
         let is_form = headers.content_encoding.as_deref().is_none_or(|own| own == encoding.name());
         (is_form && headers.website_redirect.is_none()).then_some((encoding, sibling))
     }
 
     /// The object, or a range of it.
-    async fn send(&self, call: &Call<'_>, read: &ReadObject, object: Object) -> Answer {
-        let selection = get::span(read, &object)?;
+    async fn send(&self, call: &Call<'_>, read: &ReadObject, page: Page) -> Answer {
+        let Page { object, secrecy } = page;
+        let selection = get::span(read, &object, &secrecy)?;
         let mut response = get::describe(read, &object, &selection)?;
         response.headers_mut().remove(REDIRECT_LOCATION);
         if call.parts.method == Method::HEAD {
             return Ok(response);
         }
-        let body = get::body(&self.core, call.op, object, selection).await?;
+        let body = get::body(&self.core, call.op, object, &secrecy, selection).await?;
         Ok(response.map(|_| body))
     }
 }
 
 /// A 304 with the headers that the 200 would have and that caches keep (RFC 9110 §15.4.5).
-fn not_modified(read: &ReadObject, object: &Object) -> Answer {
-    let whole = get::describe(read, object, &get::span(&ReadObject { range: None, ..read.clone() }, object)?)?;
+fn not_modified(page: &Page) -> Answer {
+    let head = &page.object.head;
     let mut response = bare(StatusCode::NOT_MODIFIED);
-    for name in [ETAG, LAST_MODIFIED, CACHE_CONTROL, EXPIRES] {
-        if let Some(value) = whole.headers().get(&name) {
-            response.headers_mut().insert(name, value.clone());
+    let headers = response.headers_mut();
+    set(headers, ETAG, &convert::etag(&head.etag)?.quoted());
+    set(headers, LAST_MODIFIED, &http_date(head.last_modified_ms));
+    for (name, value) in [(CACHE_CONTROL, &head.headers.cache_control), (EXPIRES, &head.headers.expires)] {
+        if let Some(value) = value {
+            set(headers, name, value);
         }
     }
     Ok(response)

@@ -40,6 +40,7 @@ pub struct Node {
     pub pid: u32,
     pub grpc: String,
     pub s3: Option<String>,
+    pub web: Option<String>,
     pub argv: Vec<String>,
 }
 

@@ -42,6 +42,9 @@ pub(crate) struct Process {
     pub(crate) grpc: String,
     /// host:port of its S3 listener, where it is a gateway.
     pub(crate) s3: Option<String>,
+    /// host:port of its listener for web sites, where it is a gateway.
+    #[serde(default)]
+    pub(crate) web: Option<String>,
 }
 
 /// The key and the bucket that `cairn dev` makes.
@@ -56,6 +59,11 @@ pub(crate) struct Credentials {
 impl Process {
     pub(crate) fn has(&self, role: &str) -> bool {
         self.roles.iter().any(|mine| mine == role)
+    }
+
+    /// Everything it listens on.
+    fn addresses(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.grpc).chain(&self.s3).chain(&self.web)
     }
 
     /// Its directory inside the data directory: `node1`, or `node1/table` where each role has a process.
@@ -78,7 +86,7 @@ impl Plan {
             return Ok(plan);
         }
         let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        let plan: Self = serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?;
+        let mut plan: Self = serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?;
         ensure!(plan.version == 1, "{} was written by another version of cairn", path.display());
         let here = plan.nodes();
         if let Some(wanted) = nodes.filter(|wanted| *wanted != here) {
@@ -92,7 +100,21 @@ impl Plan {
             "{} holds a cluster with one process a node: leave out --split, or choose another --data-dir",
             data_dir.display()
         );
+        if plan.add_web_ports()? {
+            plan.save(data_dir)?;
+        }
         Ok(plan)
+    }
+
+    /// Plans of before there were web sites have no ports for them. True: some were added.
+    fn add_web_ports(&mut self) -> Result<bool> {
+        let mut ports = Ports::default();
+        let mut added = false;
+        for process in self.processes.iter_mut().filter(|process| process.has("gateway") && process.web.is_none()) {
+            process.web = Some(ports.choose()?);
+            added = true;
+        }
+        Ok(added)
     }
 
     fn new(nodes: usize, split: bool) -> Result<Self> {
@@ -112,6 +134,7 @@ impl Plan {
                     zone: format!("zone{number}"),
                     grpc: ports.choose()?,
                     s3: if gateway { Some(ports.choose()?) } else { None },
+                    web: if gateway { Some(ports.choose()?) } else { None },
                     roles,
                 });
             }
@@ -135,7 +158,7 @@ impl Plan {
 
     /// Says which port is taken, before anything starts.
     pub(crate) fn check_ports(&self, data_dir: &Path) -> Result<()> {
-        for address in self.processes.iter().flat_map(|process| Some(&process.grpc).into_iter().chain(&process.s3)) {
+        for address in self.processes.iter().flat_map(Process::addresses) {
             TcpListener::bind(address).with_context(|| {
                 format!(
                     "{address}, which this cluster has used since it was made, is taken by another program; \
@@ -182,14 +205,24 @@ mod tests {
     }
 
     #[test]
+    fn plans_of_before_web_sites_get_their_ports() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut old = Plan::new(1, false).unwrap();
+        old.processes[0].web = None;
+        old.save(dir.path()).unwrap();
+        let loaded = Plan::load_or_create(dir.path(), None, false).unwrap();
+        assert!(loaded.processes[0].web.is_some());
+        assert_eq!(Plan::load_or_create(dir.path(), None, false).unwrap(), loaded, "and keep them");
+    }
+
+    #[test]
     fn ports_are_distinct() {
         let plan = Plan::new(3, true).unwrap();
-        let mut all: Vec<_> =
-            plan.processes.iter().flat_map(|p| Some(p.grpc.clone()).into_iter().chain(p.s3.clone())).collect();
+        let mut all: Vec<_> = plan.processes.iter().flat_map(Process::addresses).collect();
         let count = all.len();
         all.sort();
         all.dedup();
-        assert_eq!((all.len(), count), (15, 15));
+        assert_eq!((all.len(), count), (18, 18));
         assert_eq!(plan.peers().len(), 3);
     }
 

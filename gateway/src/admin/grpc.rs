@@ -61,7 +61,8 @@ impl Admin {
         Ok(self.core.list_keys(op).await?.into_iter().map(|key| (key.id, key.row.name)).collect())
     }
 
-    async fn describe(&self, op: &Op, bucket: Bucket) -> Result<v1::Bucket, AdminError> {
+    async fn describe(&self, op: &Op, mut bucket: Bucket) -> Result<v1::Bucket, AdminError> {
+        bucket.row.aliases = self.core.aliases(op, &bucket).await?.into_iter().collect();
         let names = self.names(op).await?;
         let usage = self.core.usage(op, &bucket).await?;
         Ok(show_bucket(&bucket, &names, usage))
@@ -103,12 +104,13 @@ fn show_bucket(bucket: &Bucket, names: &BTreeMap<String, String>, (objects, byte
     });
     let quota = bucket.row.quota;
     v1::Bucket {
-        name: bucket.name.to_string(),
+        name: bucket.row.name.clone(),
         bucket_id: bucket.id.to_bytes(),
         created_at_ms: bucket.row.created_at_ms,
         grants: grants.collect(),
         objects,
         bytes,
+        aliases: bucket.row.aliases.iter().cloned().collect(),
         quota: (!quota.is_none())
             .then_some(v1::BucketQuota { max_bytes: quota.max_bytes, max_objects: quota.max_objects }),
     }
@@ -258,6 +260,28 @@ impl AdminService for Admin {
         let bucket = self.core.deny(&op, &bucket, &key, read_rights(rights)).await?;
         let bucket = self.describe(&op, bucket).await?;
         Ok(Response::new(v1::DenyBucketResponse { bucket: Some(bucket) }))
+    }
+
+    async fn add_bucket_alias(
+        &self,
+        request: Request<v1::AddBucketAliasRequest>,
+    ) -> Answer<v1::AddBucketAliasResponse> {
+        let v1::AddBucketAliasRequest { bucket, alias } = request.into_inner();
+        let op = self.op();
+        let bucket = self.core.add_alias(&op, &bucket, &alias).await?;
+        let bucket = self.describe(&op, bucket).await?;
+        Ok(Response::new(v1::AddBucketAliasResponse { bucket: Some(bucket) }))
+    }
+
+    async fn remove_bucket_alias(
+        &self,
+        request: Request<v1::RemoveBucketAliasRequest>,
+    ) -> Answer<v1::RemoveBucketAliasResponse> {
+        let v1::RemoveBucketAliasRequest { bucket, alias } = request.into_inner();
+        let op = self.op();
+        let bucket = self.core.remove_alias(&op, &bucket, &alias).await?;
+        let bucket = self.describe(&op, bucket).await?;
+        Ok(Response::new(v1::RemoveBucketAliasResponse { bucket: Some(bucket) }))
     }
 
     async fn list_workers(&self, _: Request<v1::ListWorkersRequest>) -> Answer<v1::ListWorkersResponse> {

@@ -56,6 +56,16 @@ impl Listener {
         self.address
     }
 
+    /// How it is reached from this machine.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.is_tls() { "https" } else { "http" };
+        let address = self.address;
+        if address.ip().is_unspecified() {
+            return format!("{scheme}://localhost:{}", address.port());
+        }
+        format!("{scheme}://{address}")
+    }
+
     pub(crate) const fn is_tls(&self) -> bool {
         self.certificates.is_some()
     }

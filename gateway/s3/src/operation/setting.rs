@@ -39,15 +39,6 @@ impl Setting {
         }
     }
 
-    /// Whether it can be set yet; a setting that cannot is 501 on PUT and DELETE.
-    #[must_use]
-    pub const fn is_built(self) -> bool {
-        match self {
-            Self::Cors | Self::Lifecycle => true,
-            Self::Website => false,
-        }
-    }
-
     /// Whether AWS asks for `Content-MD5` or a checksum of the document.
     pub(crate) const fn needs_checksum(self) -> bool {
         match self {

@@ -57,9 +57,6 @@ impl Head<'_> {
         if *method == Method::GET {
             return Ok(Operation::GetSetting(of));
         }
-        if !setting.is_built() {
-            return not_built(method.as_str(), setting.sub_resource());
-        }
         conditions::refuse_all(&self.fields)?;
         if *method == Method::DELETE {
             return Ok(Operation::DeleteSetting(of));

@@ -17,6 +17,7 @@ mod lifecycle;
 mod object;
 mod settings;
 mod upload;
+mod website;
 mod worker;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -30,6 +31,7 @@ pub use object::{
 };
 pub use settings::{Cors, CorsRule, Settings};
 pub use upload::{Completed, Completing, Condition, PartRow, UploadRow, UploadState};
+pub use website::{Website, WebsiteKey, WebsitePages, WebsiteProtocol, WebsiteRule};
 pub use worker::{Phase, WorkerRow};
 
 /// Why bytes are not a row.

@@ -66,6 +66,8 @@ pub const RIGHTS: &[(&str, Right)] = &[
     ("/cairn.admin.v1.AdminService/DeleteBucket", Right::Admin),
     ("/cairn.admin.v1.AdminService/AllowBucket", Right::Admin),
     ("/cairn.admin.v1.AdminService/DenyBucket", Right::Admin),
+    ("/cairn.admin.v1.AdminService/AddBucketAlias", Right::Admin),
+    ("/cairn.admin.v1.AdminService/RemoveBucketAlias", Right::Admin),
     ("/cairn.admin.v1.AdminService/ListWorkers", Right::Admin),
     ("/cairn.admin.v1.AdminService/SetBucketQuota", Right::Admin),
     ("/cairn.admin.v1.AdminService/RepairUsage", Right::Admin),

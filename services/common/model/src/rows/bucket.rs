@@ -1,13 +1,13 @@
 //! Rows of buckets, access keys and gates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use cairn_proto::model::v1;
 use cairn_register::Gate;
 use cairn_types::BucketId;
 
-use super::{Cors, Lifecycle, RowError, Settings, TypedRow};
+use super::{Cors, Lifecycle, RowError, Settings, TypedRow, Website};
 
 /// `bucket_name`: who has this name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -68,6 +68,8 @@ pub struct BucketRow {
     pub grants: BTreeMap<String, Rights>,
     pub settings: Settings,
     pub quota: Quota,
+    /// Other names whose rows lead here, and maybe some that no longer do: a hint for whoever deletes the bucket.
+    pub aliases: BTreeSet<String>,
 }
 
 /// What a bucket may hold at most; by default anything.
@@ -107,9 +109,11 @@ impl TypedRow for BucketRow {
             owner: self.owner.clone(),
             grants: self.grants.iter().map(grant).collect(),
             cors: self.settings.cors.as_ref().map(Cors::to_proto),
+            website: self.settings.website.as_ref().map(Website::to_proto),
             lifecycle: self.settings.lifecycle.as_ref().map(Lifecycle::to_proto),
             quota: (!self.quota.is_none())
                 .then_some(v1::Quota { max_bytes: self.quota.max_bytes, max_objects: self.quota.max_objects }),
+            aliases: self.aliases.iter().cloned().collect(),
         }
     }
 
@@ -123,10 +127,20 @@ impl TypedRow for BucketRow {
         let settings = Settings {
             cors: proto.cors.map(Cors::from_proto),
             lifecycle: proto.lifecycle.map(Lifecycle::from_proto).transpose()?,
+            website: proto.website.map(Website::from_proto).transpose()?,
         };
         let quota = proto.quota.unwrap_or_default();
         let quota = Quota { max_bytes: quota.max_bytes, max_objects: quota.max_objects };
-        Ok(Self { name: proto.name, created_at_ms: proto.created_at_ms, owner: proto.owner, grants, settings, quota })
+        let aliases = proto.aliases.into_iter().collect();
+        Ok(Self {
+            name: proto.name,
+            created_at_ms: proto.created_at_ms,
+            owner: proto.owner,
+            grants,
+            settings,
+            quota,
+            aliases,
+        })
     }
 }
 
@@ -249,9 +263,10 @@ mod tests {
             name in ".*", owner in ".*", created_at_ms: u64,
             grants in proptest::collection::btree_map(".{0,20}", rights(), 0..8), settings in settings(),
             max_bytes: Option<u64>, max_objects: Option<u64>,
+            aliases in proptest::collection::btree_set(".{0,20}", 0..4),
         ) {
             let quota = Quota { max_bytes, max_objects };
-            let row = BucketRow { name, created_at_ms, owner, grants, settings, quota };
+            let row = BucketRow { name, created_at_ms, owner, grants, settings, quota, aliases };
             assert_eq!(BucketRow::decode(&row.encode()), Ok(row));
         }
 
@@ -290,6 +305,7 @@ mod tests {
             grants: BTreeMap::new(),
             settings: Settings::default(),
             quota: Quota { max_bytes: Some(1), max_objects: None },
+            aliases: BTreeSet::new(),
         };
         assert_eq!(row.encode()[0], 2);
         row.quota = Quota::default();

@@ -2,13 +2,14 @@
 
 use cairn_proto::model::v1;
 
-use super::Lifecycle;
+use super::{Lifecycle, Website};
 
 /// The settings of a bucket. None: not set.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Settings {
     pub cors: Option<Cors>,
     pub lifecycle: Option<Lifecycle>,
+    pub website: Option<Website>,
 }
 
 impl Settings {
@@ -68,6 +69,7 @@ pub(super) mod tests {
     use proptest::prelude::{Strategy, any};
 
     use super::super::lifecycle::tests::any_lifecycle;
+    use super::super::website::tests::any_website;
     use super::*;
 
     fn rule() -> impl Strategy<Value = CorsRule> {
@@ -87,6 +89,7 @@ pub(super) mod tests {
     pub(in crate::rows) fn settings() -> impl Strategy<Value = Settings> {
         let cors = proptest::option::of(vec(rule(), 0..4).prop_map(|rules| Cors { rules }));
         let lifecycle = proptest::option::of(any_lifecycle());
-        (cors, lifecycle).prop_map(|(cors, lifecycle)| Settings { cors, lifecycle })
+        let website = proptest::option::of(any_website());
+        (cors, lifecycle, website).prop_map(|(cors, lifecycle, website)| Settings { cors, lifecycle, website })
     }
 }

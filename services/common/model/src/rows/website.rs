@@ -8,7 +8,10 @@ use super::RowError;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Website {
     /// Every request is sent elsewhere.
-    RedirectAll { host: String, protocol: Option<WebsiteProtocol> },
+    RedirectAll {
+        host: String,
+        protocol: Option<WebsiteProtocol>,
+    },
     Pages(WebsitePages),
 }
 
@@ -55,7 +58,8 @@ impl Website {
     pub(super) fn to_proto(&self) -> v1::Website {
         match self {
             Website::RedirectAll { host, protocol } => {
-                let redirect_all = v1::WebsiteRedirectAll { host: host.clone(), protocol: protocol_to_proto(*protocol) };
+                let redirect_all =
+                    v1::WebsiteRedirectAll { host: host.clone(), protocol: protocol_to_proto(*protocol) };
                 v1::Website { redirect_all: Some(redirect_all), ..v1::Website::default() }
             }
             Website::Pages(pages) => v1::Website {
@@ -144,7 +148,7 @@ fn protocol_from_proto(protocol: i32) -> Result<Option<WebsiteProtocol>, RowErro
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::option;
     use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 
@@ -162,7 +166,8 @@ mod tests {
     }
 
     fn rule() -> impl Strategy<Value = WebsiteRule> {
-        let fields = (option::of(".*"), option::of(400_u16..600), option::of(".+"), protocol(), option::of(301_u16..400));
+        let fields =
+            (option::of(".*"), option::of(400_u16..600), option::of(".+"), protocol(), option::of(301_u16..400));
         (fields, key()).prop_map(|((key_prefix, error_code, host, protocol, redirect_code), key)| WebsiteRule {
             key_prefix,
             error_code,
@@ -174,16 +179,17 @@ mod tests {
     }
 
     /// Any configuration a row can hold.
-    pub(in crate::rows) fn website() -> impl Strategy<Value = Website> {
-        let pages = (".+", option::of(".+"), proptest::collection::vec(rule(), 0..4))
-            .prop_map(|(index_suffix, error_key, rules)| Website::Pages(WebsitePages { index_suffix, error_key, rules }));
+    pub(in crate::rows) fn any_website() -> impl Strategy<Value = Website> {
+        let pages = (".+", option::of(".+"), proptest::collection::vec(rule(), 0..4)).prop_map(
+            |(index_suffix, error_key, rules)| Website::Pages(WebsitePages { index_suffix, error_key, rules }),
+        );
         let redirect = (".*", protocol()).prop_map(|(host, protocol)| Website::RedirectAll { host, protocol });
         prop_oneof![pages, redirect]
     }
 
     proptest! {
         #[test]
-        fn website_round_trip(website in website()) {
+        fn website_round_trip(website in any_website()) {
             assert_eq!(Website::from_proto(website.to_proto()), Ok(website));
         }
     }
