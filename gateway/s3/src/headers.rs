@@ -10,6 +10,7 @@ pub use metadata::Metadata;
 use crate::error::S3Error;
 use crate::fields::Fields;
 use crate::query::Query;
+use crate::website::check_redirect_location;
 
 /// Where an object without a `Content-Type` of its own gets one.
 const DEFAULT_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("binary/octet-stream");
@@ -71,7 +72,7 @@ impl ObjectHeaders {
             content_encoding: fields.header("content-encoding")?.and_then(|text| stored_content_encoding(&text)),
             content_language: fields.header("content-language")?,
             expires: fields.header("expires")?,
-            website_redirect_location: fields.amz("x-amz-website-redirect-location")?,
+            website_redirect_location: redirect_location(fields)?,
         })
     }
 }
@@ -94,6 +95,13 @@ impl ResponseOverrides {
             expires: get("response-expires")?,
         })
     }
+}
+
+/// `x-amz-website-redirect-location`, where it is one.
+pub(crate) fn redirect_location(fields: &Fields<'_>) -> Result<Option<String>, S3Error> {
+    let location = fields.amz("x-amz-website-redirect-location")?;
+    location.as_deref().map_or(Ok(()), check_redirect_location)?;
+    Ok(location)
 }
 
 /// Whether a lower-case header name is one of user metadata.

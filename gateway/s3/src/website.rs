@@ -205,6 +205,39 @@ fn check_host(host: &str) -> Result<(), S3Error> {
     Err(S3Error::invalid_argument("HostName", host, "The HostName could not stand in a URL."))
 }
 
+/// The most bytes of a redirect location, as AWS has it.
+const MAX_LOCATION_BYTES: usize = 2048;
+
+/// Checks an object's `x-amz-website-redirect-location`: a path of its site, or a URL of the web.
+pub(crate) fn check_redirect_location(location: &str) -> Result<(), S3Error> {
+    let prefixed = ["/", "http://", "https://"].iter().any(|prefix| location.starts_with(prefix));
+    if !prefixed {
+        return Err(ErrorCode::InvalidRedirectLocation.into());
+    }
+    if location.len() > MAX_LOCATION_BYTES {
+        let message = "The length of website redirect location cannot exceed 2,048 characters.";
+        return Err(S3Error::with_message(ErrorCode::InvalidRedirectLocation, message));
+    }
+    Ok(())
+}
+
 pub(crate) fn invalid_request(message: impl Into<String>) -> S3Error {
     S3Error::with_message(ErrorCode::InvalidRequest, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_are_paths_or_urls() {
+        for good in ["/", "/a b", "http://example.com", "https://example.com/a?b#c", &format!("/{}", "a".repeat(2047))]
+        {
+            assert!(check_redirect_location(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a", "ftp://x/", "HTTP://x/", "javascript:x", &format!("/{}", "a".repeat(2048))] {
+            let code = check_redirect_location(bad).unwrap_err().code();
+            assert_eq!(code, ErrorCode::InvalidRedirectLocation, "{bad}");
+        }
+    }
 }

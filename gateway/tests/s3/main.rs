@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod aliases;
 mod buckets;
 mod copies;
 mod encryption;
@@ -13,4 +14,6 @@ mod multipart;
 mod objects;
 mod quotas;
 mod settings;
+mod sites;
 mod support;
+mod tls;

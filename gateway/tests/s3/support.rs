@@ -120,6 +120,8 @@ impl Dial for MemoryDial {
 /// One running gateway.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    /// Of web sites, where the configuration has them.
+    pub(crate) web: Option<SocketAddr>,
     admin: AdminServiceClient<Routes>,
     shutdown: Shutdown,
 }
@@ -164,17 +166,21 @@ impl World {
     }
 
     pub(crate) async fn gateway_with(&self, config: Config) -> Running {
+        self.try_gateway(config).await.unwrap()
+    }
+
+    pub(crate) async fn try_gateway(&self, config: Config) -> anyhow::Result<Running> {
         cairn_rpc::install_crypto_provider();
         let cluster = self.cluster(Arc::new(SystemClock));
         let secret = ClusterSecret::from_bytes(&[9; 32]).unwrap();
         let parts = Parts { cluster, secret, clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) };
         let config = Config { listen: "127.0.0.1:0".to_owned(), ..config };
-        let gateway = Gateway::open(config, parts).await.unwrap();
-        let address = gateway.s3_addr();
+        let gateway = Gateway::open(config, parts).await?;
+        let (address, web) = (gateway.s3_addr(), gateway.web_addr());
         let routes = gateway.clone().add_routes(RoutesBuilder::default()).routes();
         let shutdown = Shutdown::new();
         drop(tokio::spawn(gateway.run(shutdown.clone())));
-        Running { address, admin: AdminServiceClient::new(routes), shutdown }
+        Ok(Running { address, web, admin: AdminServiceClient::new(routes), shutdown })
     }
 
     /// Whether these bytes stand in any row or block.

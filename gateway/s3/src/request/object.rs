@@ -8,7 +8,7 @@ use crate::checksum::Algorithm;
 use crate::copy_source::CopySource;
 use crate::error::{ErrorCode, S3Error};
 use crate::fields::Fields;
-use crate::headers::{Metadata, ObjectHeaders, ResponseOverrides};
+use crate::headers::{Metadata, ObjectHeaders, ResponseOverrides, redirect_location};
 use crate::key::VersionId;
 use crate::operation::{
     CopyObject, DeleteObject, GetObjectAttributes, ObjectAttributes, ObjectRef, Operation, PutObject, ReadObject,
@@ -99,7 +99,7 @@ impl Head<'_> {
             source_conditions: conditions::of_copy_source(&self.fields)?,
             conditions: conditions::of_write(&self.fields)?,
             replace: self.replacement()?,
-            website_redirect_location: self.fields.amz("x-amz-website-redirect-location")?,
+            website_redirect_location: redirect_location(&self.fields)?,
             checksum_algorithm: checksum_algorithm(&self.fields)?,
         };
         let same = copy.source.bucket == copy.object.bucket && copy.source.key == copy.object.key;
