@@ -14,6 +14,8 @@
 mod progress;
 mod walk;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use cairn_daemon::Shutdown;
 use cairn_model::keys;
@@ -29,6 +31,8 @@ use crate::share::is_ours;
 /// The worker's name in the table `worker`.
 pub const LIFECYCLE: &str = "lifecycle";
 
+/// After a start, no later than this.
+const FIRST_LOOK: Duration = Duration::from_secs(60);
 /// Buckets read at a time.
 const BUCKETS: usize = 1000;
 
@@ -79,10 +83,12 @@ impl Lifecycle {
 
     /// Walks what is due, now and again, until `shutdown`.
     pub async fn run(self, shutdown: Shutdown) {
+        // A process that is started again often must get to its work, too.
+        let mut pause = self.config.look_every().min(FIRST_LOOK);
         loop {
             tokio::select! {
                 () = shutdown.begun() => return,
-                () = tokio::time::sleep(self.config.look_every()) => {}
+                () = tokio::time::sleep(pause) => pause = self.config.look_every(),
             }
             tokio::select! {
                 // What is under way is left: it is a CAS each, and the next run goes on where this one was noted.
