@@ -2,7 +2,7 @@
 //! the two are encrypted differently, are bytes read and stored again.
 //!
 //! - **Y1** A copy onto itself changes the very object it read: between the two nobody else has written or deleted it.
-//!   *Tested by `tests/tests/quotas.rs`.*
+//!   *Tested by `tests/tests/quotas.rs`.* So it is a conditional write, whose outcome others may leave unknown.
 
 use cairn_model::rows::{BlockRef, Headers, ManifestPage, ObjectData, ObjectHead, TypedRow as _};
 use cairn_model::{Envelope, keys};
