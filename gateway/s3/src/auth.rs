@@ -12,6 +12,7 @@
 
 mod canonical;
 mod chunk;
+mod form;
 mod header;
 mod key;
 mod payload;
@@ -21,6 +22,7 @@ mod sign;
 mod verify;
 
 pub use chunk::ChunkSigning;
+pub(crate) use form::policy_claim;
 pub use key::{Signature, SigningKey};
 pub use payload::Payload;
 pub use scope::Scope;
@@ -60,6 +62,13 @@ pub enum Authorization {
 }
 
 impl Authorization {
+    /// Whether a request has credentials outside its body. A form brings its own.
+    pub fn is_in_head(parts: &Parts) -> Result<bool, S3Error> {
+        let query = Query::parse(parts.uri.query())?;
+        let in_query = query.iter().any(|(name, _)| presigned::is_credential(name) || name == "AWSAccessKeyId");
+        Ok(in_query || parts.headers.contains_key(http::header::AUTHORIZATION))
+    }
+
     /// Reads the claim.
     ///
     /// Errors are AWS's: SigV2 and unknown schemes 400, credentials in two places 400, `RequestTimeTooSkewed`,
@@ -97,7 +106,9 @@ struct Claim {
     omitted: Option<&'static str>,
 }
 
-fn two_mechanisms() -> S3Error {
+/// 400 for a request that brings credentials in two places.
+#[must_use]
+pub fn two_mechanisms() -> S3Error {
     S3Error::with_message(
         ErrorCode::InvalidArgument,
         "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter \

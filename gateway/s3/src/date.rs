@@ -51,6 +51,14 @@ pub fn parse_http_date(text: &str) -> Option<u64> {
         .or_else(|| parse_rfc_850(text))
 }
 
+/// Milliseconds since 1970 of `2009-10-12T17:50:30.000Z`, its fraction left out or not; `None` where it is neither.
+#[must_use]
+pub fn parse_iso_8601(text: &str) -> Option<u64> {
+    let time =
+        [ISO_8601, ISO_8601_SECONDS].into_iter().find_map(|format| PrimitiveDateTime::parse(text, format).ok())?;
+    u64::try_from(time.assume_utc().unix_timestamp_nanos() / 1_000_000).ok()
+}
+
 /// Seconds since 1970 of `20130524T000000Z`; `None` where it is anything else.
 #[must_use]
 pub fn parse_amz_date(text: &str) -> Option<u64> {
@@ -108,6 +116,14 @@ mod tests {
         for text in ["", "yesterday", "Sun, 06 Nov 1994", "Sun, 99 Nov 1994 08:49:37 GMT", "19941106T084937Z"] {
             assert_eq!(parse_http_date(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn iso_8601_has_milliseconds() {
+        assert_eq!(parse_iso_8601("1994-11-06T08:49:37.045Z"), Some(SUNDAY_MS + 45));
+        assert_eq!(parse_iso_8601("1994-11-06T08:49:37Z"), Some(SUNDAY_MS));
+        assert_eq!(parse_iso_8601("Sun, 06 Nov 1994 08:49:37 GMT"), None);
+        assert_eq!(parse_iso_8601("1969-01-01T00:00:00Z"), None);
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //! 2. [`parse`] to a [`Request`], its rights checked by [`Operation::accesses`];
 //! 3. the body through [`chunked::Decoder`], its digests compared by [`body::BodySpec::verify`], or, where it is XML,
 //!    read by [`xml::read`];
-//! 4. an answer of [`answer`], or [`S3Error::to_response`].
+//! 4. a POST form goes another way: [`form`] says which;
+//! 5. an answer of [`answer`], or [`S3Error::to_response`].
 
 pub mod answer;
 pub mod auth;
@@ -26,6 +27,7 @@ pub mod date;
 pub mod error;
 mod etag;
 mod fields;
+pub mod form;
 pub mod headers;
 mod key;
 pub mod lifecycle;

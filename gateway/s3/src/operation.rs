@@ -15,7 +15,7 @@ mod unset;
 pub use access::{Access, Action, Resource, Row};
 pub use bucket::{
     DeleteObjects, Encoding, ListBuckets, ListMultipartUploads, ListObjectVersions, ListObjects, ListObjectsV2,
-    Preflight,
+    PostForm, Preflight,
 };
 pub use multipart::{
     AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, ListParts, UploadPart, UploadPartCopy,
@@ -27,6 +27,10 @@ pub use setting::{BucketSetting, Setting};
 pub use unset::{ReadUnset, Unset};
 
 use cairn_types::BucketName;
+
+pub(crate) use object::MAX_BODY_BYTES;
+
+use crate::form::Upload;
 
 /// What a request asks for, with every parameter read and checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,6 +45,10 @@ pub enum Operation {
     ListObjectVersions(ListObjectVersions),
     ListMultipartUploads(ListMultipartUploads),
     DeleteObjects(DeleteObjects),
+    /// A form that is not read yet: nothing is done for it but that.
+    PostForm(PostForm),
+    /// A form that was read and that its policy allows.
+    PostObject(Upload),
     PutObject(PutObject),
     GetObject(ReadObject),
     HeadObject(ReadObject),

@@ -21,10 +21,13 @@ use crate::body::BodySpec;
 use crate::customer_key::{CustomerKey, KeyOf};
 use crate::error::{ErrorCode, S3Error};
 use crate::fields::Fields;
+use crate::form::Upload;
 use crate::operation::{ListBuckets, Operation};
 use crate::query::Query;
 use target::Target;
 
+pub(crate) use conditions::refuse_all as refuse_conditions;
+pub(crate) use support::check_fields;
 pub use target::Addressing;
 
 /// A parsed request.
@@ -77,6 +80,18 @@ fn read(parts: &Parts, addressing: &Addressing) -> Result<Request, S3Error> {
 }
 
 impl Request {
+    /// A form whose fields were read: the request its policy allows. `resource`: as of the form.
+    #[must_use]
+    pub fn of_form(upload: Upload, resource: String) -> Self {
+        Self {
+            resource,
+            body: upload.body.clone(),
+            expected_bucket_owner: upload.expected_bucket_owner.clone(),
+            expected_source_bucket_owner: None,
+            operation: Operation::PostObject(upload),
+        }
+    }
+
     fn new(operation: Operation, parts: &Parts, body: BodySpec, fields: &Fields<'_>) -> Result<Self, S3Error> {
         let customer_key = CustomerKey::read(fields, KeyOf::Object)?;
         let source_customer_key = CustomerKey::read(fields, KeyOf::CopySource)?;

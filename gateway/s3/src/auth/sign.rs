@@ -1,5 +1,7 @@
 //! The client's half of SigV4, for tests and load tools.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Uri};
 
@@ -76,6 +78,24 @@ impl Signer<'_> {
         let signature = signature(&key, parts, &query, &signed_headers, &payload, &timestamp, &scope)?;
         parts.uri = with_query(&parts.uri, &format!("{unsigned}&X-Amz-Signature={signature}"))?;
         Ok(())
+    }
+}
+
+impl Signer<'_> {
+    /// The fields that prove a form's policy; the policy must have conditions for all of them but the last two.
+    #[must_use]
+    pub fn sign_policy(&self, policy: &str, now_ms: u64) -> [(&'static str, String); 5] {
+        let timestamp = amz_date(now_ms);
+        let scope = Scope::new(&timestamp, self.region);
+        let encoded = STANDARD.encode(policy);
+        let signature = SigningKey::derive(self.secret, &scope).sign(encoded.as_bytes());
+        [
+            ("x-amz-algorithm", ALGORITHM.to_owned()),
+            ("x-amz-credential", format!("{}/{scope}", self.access_key_id)),
+            ("x-amz-date", timestamp),
+            ("policy", encoded),
+            ("x-amz-signature", signature.to_string()),
+        ]
     }
 }
 

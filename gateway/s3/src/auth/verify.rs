@@ -46,6 +46,25 @@ impl Signed {
         })))
     }
 
+    /// The claim of a form, whose signature is of its policy alone: what the policy says is checked afterwards.
+    pub(super) fn of_policy(
+        access_key_id: String,
+        scope: Scope,
+        timestamp: &str,
+        policy: &str,
+        signature: super::Signature,
+    ) -> Self {
+        Self(Box::new(Unverified {
+            access_key_id,
+            scope,
+            timestamp: timestamp.to_owned(),
+            payload: Payload::Unsigned,
+            signature,
+            canonical_request: Vec::new(),
+            string_to_sign: policy.to_owned(),
+        }))
+    }
+
     /// The key the request claims: the caller looks its secret up, `InvalidAccessKeyId` where there is none.
     #[must_use]
     pub fn access_key_id(&self) -> &str {

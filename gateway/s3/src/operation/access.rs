@@ -72,6 +72,8 @@ impl Operation {
             Self::ListObjectVersions(_) => row("ListObjectVersions", Method::GET, List, Bucket),
             Self::ListMultipartUploads(_) => row("ListMultipartUploads", Method::GET, List, Bucket),
             Self::DeleteObjects(_) => row("DeleteObjects", Method::POST, Write, Bucket),
+            Self::PostForm(_) => row("PostObject", Method::POST, Write, Bucket),
+            Self::PostObject(_) => row("PostObject", Method::POST, Write, Object),
             Self::PutObject(_) => row("PutObject", Method::PUT, Write, Object),
             Self::GetObject(_) => row("GetObject", Method::GET, Read, Object),
             Self::HeadObject(_) => row("HeadObject", Method::HEAD, Read, Object),
@@ -123,10 +125,12 @@ impl Operation {
             Self::ListObjectVersions(list) => Some(&list.bucket),
             Self::ListMultipartUploads(list) => Some(&list.bucket),
             Self::DeleteObjects(delete) => Some(&delete.bucket),
+            Self::PostForm(form) => Some(&form.bucket),
             Self::GetSetting(of) | Self::PutSetting(of) | Self::DeleteSetting(of) => Some(&of.bucket),
             Self::ReadUnset(read) => Some(&read.bucket),
             Self::Preflight(preflight) => preflight.bucket.as_ref(),
-            Self::PutObject(_)
+            Self::PostObject(_)
+            | Self::PutObject(_)
             | Self::GetObject(_)
             | Self::HeadObject(_)
             | Self::GetObjectAttributes(_)
@@ -154,6 +158,7 @@ impl Operation {
     fn object(&self) -> Option<&super::ObjectRef> {
         Some(match self {
             Self::PutObject(put) => &put.object,
+            Self::PostObject(upload) => &upload.object,
             Self::GetObject(read) | Self::HeadObject(read) => &read.object,
             Self::GetObjectAttributes(read) => &read.object,
             Self::DeleteObject(delete) => &delete.object,
@@ -174,6 +179,7 @@ impl Operation {
             | Self::ListObjectVersions(_)
             | Self::ListMultipartUploads(_)
             | Self::DeleteObjects(_)
+            | Self::PostForm(_)
             | Self::GetSetting(_)
             | Self::PutSetting(_)
             | Self::DeleteSetting(_)

@@ -107,6 +107,14 @@ pub struct DeleteObjects {
     pub bucket: BucketName,
 }
 
+/// A POST form. What it uploads, and for whom, stands in its body: [`crate::form`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PostForm {
+    pub bucket: BucketName,
+    /// Of its `multipart/form-data`.
+    pub boundary: String,
+}
+
 /// `OPTIONS` with an `Origin`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Preflight {

@@ -8,9 +8,10 @@ use super::target::Target;
 use super::{Head, conditions};
 use crate::error::{ErrorCode, S3Error};
 use crate::fields::Fields;
+use crate::form;
 use crate::operation::{
     BucketSetting, DeleteObjects, Encoding, ListMultipartUploads, ListObjectVersions, ListObjects, ListObjectsV2,
-    Operation, Preflight, ReadUnset, Setting, Unset,
+    Operation, PostForm, Preflight, ReadUnset, Setting, Unset,
 };
 use crate::query::Query;
 
@@ -38,7 +39,7 @@ impl Head<'_> {
                 conditions::refuse_all(&self.fields)?;
                 Ok(Operation::DeleteObjects(DeleteObjects { bucket }))
             }
-            (&Method::POST, None) => Ok(Operation::NotImplemented("POST Object".to_owned())),
+            (&Method::POST, None) => self.form(bucket),
             (&Method::PUT, None) => {
                 conditions::refuse_all(&self.fields)?;
                 Ok(Operation::CreateBucket(bucket))
@@ -49,6 +50,15 @@ impl Head<'_> {
             }
             (method @ (&Method::PUT | &Method::DELETE | &Method::POST), Some(name)) => not_built(method.as_str(), name),
             _ => Err(ErrorCode::MethodNotAllowed.into()),
+        }
+    }
+
+    fn form(&self, bucket: BucketName) -> Result<Operation, S3Error> {
+        let content_type = self.fields.header("content-type")?.unwrap_or_default();
+        match form::boundary(&content_type)? {
+            Some(boundary) => Ok(Operation::PostForm(PostForm { bucket, boundary })),
+            None => Err(S3Error::new(ErrorCode::PreconditionFailed)
+                .field("Condition", "Bucket POST must be of the enclosure-type multipart/form-data")),
         }
     }
 

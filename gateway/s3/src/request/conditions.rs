@@ -50,7 +50,7 @@ pub(super) fn of_delete(fields: &Fields<'_>) -> Result<WriteConditions, S3Error>
 }
 
 /// For writes that know no condition: to drop one could overwrite what the client meant to keep.
-pub(super) fn refuse_all(fields: &Fields<'_>) -> Result<(), S3Error> {
+pub(crate) fn refuse_all(fields: &Fields<'_>) -> Result<(), S3Error> {
     refuse(fields, &["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"])
 }
 

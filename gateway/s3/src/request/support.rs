@@ -129,7 +129,7 @@ const STORAGE_CLASSES: [&str; 9] = [
 ];
 
 /// Refuses every `x-amz-*` field that is not understood: dropping one could lose data.
-pub(super) fn check_fields(fields: &Fields<'_>) -> Result<(), S3Error> {
+pub(crate) fn check_fields(fields: &Fields<'_>) -> Result<(), S3Error> {
     for name in fields.amz_names() {
         if ACCEPTED.contains(&name.as_str()) || is_metadata(&name) {
             continue;

@@ -32,6 +32,16 @@ impl Addressing {
         Self { roots }
     }
 
+    /// The bucket a request is about, where its host and path name one, whatever else is wrong with it.
+    #[must_use]
+    pub fn bucket(&self, parts: &Parts) -> Option<BucketName> {
+        match self.target(parts).ok()? {
+            Target::Service => None,
+            Target::Bucket(bucket) => Some(bucket),
+            Target::Object(object) => Some(object.bucket),
+        }
+    }
+
     /// `InvalidBucketName`, `InvalidURI` or `KeyTooLongError` where the names are not valid.
     pub(super) fn target(&self, parts: &Parts) -> Result<Target, S3Error> {
         let path = parts.uri.path();

@@ -29,6 +29,7 @@ fn one_of_each() -> Vec<Case> {
         ("ListObjectVersions", "GET", "/bucket?versions".into(), vec![]),
         ("ListMultipartUploads", "GET", "/bucket?uploads".into(), vec![]),
         ("DeleteObjects", "POST", "/bucket?delete".into(), vec![]),
+        ("PostObject", "POST", "/bucket".into(), vec![("content-type", "multipart/form-data; boundary=a")]),
         ("PutObject", "PUT", "/bucket/key".into(), vec![EMPTY]),
         ("GetObject", "GET", "/bucket/key".into(), vec![]),
         ("HeadObject", "HEAD", "/bucket/key".into(), vec![]),
