@@ -8,7 +8,8 @@
 use std::sync::Arc;
 
 use cairn_quorum::Op;
-use cairn_s3::auth::{Authorization, Rules, Signed, Verified};
+use cairn_s3::auth::{Authorization, Rules, Signed, Verified, two_mechanisms};
+use cairn_s3::form::Form;
 use cairn_s3::operation::{Access, Action};
 use cairn_s3::{ErrorCode, Request, S3Error};
 use cairn_types::BucketName;
@@ -48,20 +49,38 @@ impl Granted {
 /// # Errors
 /// 403 for what does not verify against the key as a quorum has it now; 503 where no quorum can tell.
 pub(crate) async fn authenticate(core: &Core, op: &Op, parts: &Parts) -> Result<Verified<Principal>, Failure> {
-    let mut signed = claim(core, parts)?;
+    prove(core, op, &claim(core, parts)?).await
+}
+
+/// Checks the signature of a form's policy. What the policy allows is checked with the form.
+///
+/// # Errors
+/// As [`authenticate`]; 400 where the request has credentials outside the form too.
+pub(crate) async fn authenticate_form(
+    core: &Core,
+    op: &Op,
+    parts: &Parts,
+    form: &Form,
+) -> Result<Verified<Principal>, Failure> {
+    if Authorization::is_in_head(parts)? {
+        return Err(two_mechanisms().into());
+    }
+    prove(core, op, &form.claim(&rules(core))?).await
+}
+
+async fn prove(core: &Core, op: &Op, signed: &Signed) -> Result<Verified<Principal>, Failure> {
     let id = signed.access_key_id().to_owned();
-    if let Some(key) = core.directory.known_key(&id) {
-        if let Ok(verified) = verify(core, signed, key) {
-            return Ok(verified);
-        }
-        signed = claim(core, parts)?;
+    if let Some(key) = core.directory.known_key(&id)
+        && let Ok(verified) = verify(core, signed, key)
+    {
+        return Ok(verified);
     }
     let key = core.directory.current_key(&core.cluster, &core.secret, op, &id).await?;
     let key = key.ok_or_else(|| S3Error::new(ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", id))?;
     Ok(verify(core, signed, key)?)
 }
 
-fn verify(core: &Core, signed: Signed, key: Arc<Key>) -> Result<Verified<Principal>, S3Error> {
+fn verify(core: &Core, signed: &Signed, key: Arc<Key>) -> Result<Verified<Principal>, S3Error> {
     if key.is_expired(core.clock.now_ms()) {
         return Err(S3Error::with_message(ErrorCode::AccessDenied, "The access key has expired."));
     }
@@ -71,14 +90,17 @@ fn verify(core: &Core, signed: Signed, key: Arc<Key>) -> Result<Verified<Princip
 
 /// What the request claims. Anonymous requests reach nothing (S3.md §2).
 fn claim(core: &Core, parts: &Parts) -> Result<Signed, S3Error> {
-    let rules = Rules {
+    match Authorization::parse(parts, &rules(core))? {
+        Authorization::Signed(signed) => Ok(signed),
+        Authorization::Anonymous => Err(S3Error::new(ErrorCode::AccessDenied)),
+    }
+}
+
+fn rules(core: &Core) -> Rules<'_> {
+    Rules {
         now_ms: core.clock.now_ms(),
         region: core.config.check_region.then_some(core.config.region.as_str()),
         refuse_unsigned_payload: false,
-    };
-    match Authorization::parse(parts, &rules)? {
-        Authorization::Signed(signed) => Ok(signed),
-        Authorization::Anonymous => Err(S3Error::new(ErrorCode::AccessDenied)),
     }
 }
 

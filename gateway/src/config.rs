@@ -6,6 +6,8 @@ use std::time::Duration;
 use cairn_daemon::{NodeConfig, Period, Size};
 use serde::{Deserialize, Serialize};
 
+use crate::proxies::Network;
+
 /// The whole file of a gateway that runs by itself.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +36,10 @@ pub struct Config {
     /// Take customers' encryption keys (SSE-C) over plain HTTP from other machines too: only where a proxy on a
     /// trusted network speaks TLS to clients. Without it, over TLS and from this machine alone.
     pub customer_keys_over_http: bool,
+    /// Addresses and networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Write a line for each request to the log, target `access`.
+    pub access_log: bool,
     /// Serve web sites; without it, none.
     pub web: Option<Web>,
     pub limits: Limits,
@@ -120,6 +126,8 @@ impl Default for Config {
             root_domain: None,
             tls: None,
             customer_keys_over_http: false,
+            trusted_proxies: Vec::new(),
+            access_log: true,
             web: None,
             limits: Limits::default(),
         }
@@ -150,10 +158,12 @@ mod tests {
 
     #[test]
     fn defaults_survive_writing_and_reading() {
-        let config = Config { root_domain: Some("s3.example.org".to_owned()), ..Config::default() };
+        let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()];
+        let config = Config { root_domain: Some("s3.example.org".to_owned()), trusted_proxies, ..Config::default() };
         let again: Config = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();
         assert_eq!(format!("{again:?}"), format!("{config:?}"));
         assert!(toml::from_str::<Config>("lisen = 'x'").is_err());
+        assert!(toml::from_str::<Config>("trusted_proxies = ['proxy.example']").is_err());
     }
 
     #[test]

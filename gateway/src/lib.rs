@@ -7,6 +7,7 @@
 //! The life of a request: `http` (connections, time-outs) → `service` (parse, authenticate, authorise, dispatch) →
 //! a handler in `buckets`, `list`, `objects` or `multipart` → `body` (blocks out and in) and `cairn_quorum::Cluster`.
 
+mod access_log;
 mod admin;
 mod auth;
 mod body;
@@ -16,16 +17,19 @@ mod cache;
 mod config;
 mod convert;
 mod core;
+mod cors;
 mod directory;
 mod encryption;
 mod exchange;
 mod failure;
+mod form;
 mod gateway;
 mod http;
 mod list;
 mod multipart;
 mod objects;
 mod payload;
+mod proxies;
 mod quota;
 mod rows;
 mod server;
@@ -36,4 +40,5 @@ mod web;
 
 pub use config::{Config, HostCertificate, Limits, ServerConfig, Tls, Web};
 pub use gateway::{Gateway, Parts};
+pub use proxies::{Network, NetworkError};
 pub use server::Server;

@@ -8,6 +8,7 @@ pub(crate) mod attributes;
 pub(crate) mod copy;
 pub(crate) mod delete;
 pub(crate) mod get;
+pub(crate) mod post;
 pub(crate) mod put;
 
 use cairn_model::rows::{Checksum, Encryption, Headers, ObjectData, ObjectHead, TypedRow as _};

@@ -1,7 +1,7 @@
 //! One request from its headers to its answer: parsed, authenticated, authorised, handled, logged.
 //!
 //! - **S1** Handlers are called from here only, after [`auth::authorize`]; what is answered without it (a preflight)
-//!   touches nothing. *Tested by `tests/s3/access.rs`.*
+//!   reads CORS rules and touches nothing. *Tested by `tests/s3/access.rs`, `tests/s3/cors.rs`.*
 //! - **S2** An answer that leaves the client waiting to send, or with more to send than we will read, closes the
 //!   connection (S3.md §8.1). *Tested by `tests/s3/listener.rs`.*
 
@@ -13,22 +13,23 @@ use async_trait::async_trait;
 use cairn_quorum::Op;
 use cairn_s3::chunked::Decoder;
 use cairn_s3::error::REQUEST_ID;
-use cairn_s3::operation::Resource;
+use cairn_s3::operation::{PostForm, Resource};
 use cairn_s3::{ErrorCode, Operation, Request, S3Error};
 use cairn_types::RequestId;
 use http::header::{CONNECTION, EXPECT, HOST};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use tokio::time::Instant;
 
-use crate::auth;
+use crate::access_log::Record;
+use crate::auth::{self, Principal};
 use crate::core::Core;
 use crate::exchange::{Answer, Exchange, bare, set};
 use crate::failure::{Failure, OUTCOME, OUTCOME_UNKNOWN};
+use crate::form::FormBody;
 use crate::http::{Body, Handler, Inbound, full};
 use crate::payload::Payload;
-use crate::{buckets, list, multipart, objects, settings, unset};
+use crate::{buckets, cors, list, multipart, objects, proxies, settings, unset};
 
 /// The region, on answers about buckets.
 const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
@@ -45,90 +46,129 @@ pub(crate) struct Service {
 #[async_trait]
 impl Handler for Service {
     async fn handle(&self, request: http::Request<Incoming>, peer: SocketAddr) -> Response<Body> {
-        let begun = Instant::now();
-        let id = RequestId::random(self.core.entropy.as_ref());
-        let (parts, body) = request.into_parts();
-        let mut inbound = Inbound::new(body, self.core.config.limits.idle_timeout.0);
-        let mut name = "-";
-        let answer = self.answer(&parts, peer, &mut inbound, id, &mut name).await;
-        let mut response = answer.unwrap_or_else(|failure| refuse(&failure, id, parts.method == Method::HEAD));
+        let core = &self.core;
+        let id = RequestId::random(core.entropy.as_ref());
+        let (mut parts, body) = request.into_parts();
+        let origin = proxies::read(&mut parts, peer, self.secure, &core.config.trusted_proxies);
+        let mut record = Record::new(id, origin.peer, parts.method.clone());
+        let mut inbound = Inbound::new(body, core.config.limits.idle_timeout.0);
+        let op = core.begin(id);
+        let private = is_private(origin.secure, origin.peer);
+        let x = Call { core, op, parts: &parts, endpoint: endpoint(&parts, origin.secure), private };
+        let mut response = match x.answer(&mut inbound, &mut record).await {
+            Ok(response) => response,
+            Err(failure) => {
+                record.failed(failure.error.code().as_str());
+                refuse(&failure, id, parts.method == Method::HEAD)
+            }
+        };
+        if parts.method != Method::OPTIONS {
+            cors::decorate(core, &op, core.addressing.bucket(&parts).as_ref(), &parts, &mut response).await;
+        }
         if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         settle_connection(&parts, &mut inbound, &mut response).await;
-        tracing::debug!(
-            request = %id, %peer, operation = name, method = %parts.method, path = parts.uri.path(),
-            status = response.status().as_u16(), took_us = begun.elapsed().as_micros(), "answered"
-        );
-        response
+        if core.config.access_log { record.finish(response, inbound.received()) } else { response }
     }
 }
 
-impl Service {
-    /// `name` is set to the operation's, once it is known.
-    async fn answer(
-        &self,
-        parts: &Parts,
-        peer: SocketAddr,
-        inbound: &mut Inbound,
-        id: RequestId,
-        name: &mut &'static str,
-    ) -> Answer {
-        let core = &self.core;
-        let op = core.begin(id);
-        let parsed = cairn_s3::parse(parts, &core.addressing);
-        if parts.method == Method::OPTIONS {
-            return Err(refuse_preflight(parsed));
+/// A request whose body has not been read.
+struct Call<'a> {
+    core: &'a Arc<Core>,
+    op: Op,
+    parts: &'a Parts,
+    /// Scheme and host as the client wrote them.
+    endpoint: String,
+    /// Nobody on the way reads what is sent: TLS up to us or to our proxy, or this machine alone.
+    private: bool,
+}
+
+impl Call<'_> {
+    async fn answer(self, inbound: &mut Inbound, record: &mut Record) -> Answer {
+        let parsed = cairn_s3::parse(self.parts, &self.core.addressing);
+        if let Ok(request) = &parsed {
+            record.asks(&request.operation);
+        }
+        if self.parts.method == Method::OPTIONS {
+            return self.preflight(parsed?).await;
+        }
+        if let Ok(Request { operation: Operation::PostForm(form), resource, .. }) = parsed {
+            return self.answer_form(form, resource, inbound, record).await;
         }
         // Before anything is said of the request itself, it must be somebody's.
-        let verified = auth::authenticate(core, &op, parts).await?;
+        let verified = auth::authenticate(self.core, &self.op, self.parts).await?;
+        record.signed_by(verified.access_key_id());
         let request = parsed?;
-        *name = request.operation.row().name;
-        let about = |failure: Failure| Failure { error: failure.error.about(&request.resource), ..failure };
-        let granted = auth::authorize(core, &op, verified.principal(), &request).await.map_err(about)?;
-        self.check_channel(&request, peer).map_err(about)?;
-        let of_bucket = request.operation.row().resource == Resource::Bucket;
-        let exchange = Exchange {
-            core: core.clone(),
-            op,
-            granted,
-            endpoint: self.endpoint(parts),
-            customer_key: request.customer_key.clone(),
-            source_key: request.source_customer_key.clone(),
-        };
+        let x = self.authorize(verified.principal(), &request).await?;
         let decoder = Decoder::new(&request.body, verified.chunk_signing())?;
-        let mut payload = Payload::new(inbound, &request.body, decoder, core.pool.clone());
-        let answered = dispatch(&exchange, request.operation.clone(), &mut payload).await;
-        match answered {
-            Ok(response) if of_bucket => Ok(self.with_region(response)),
-            Err(failure) if failure.bucket_gone => Err(about(gone(&exchange, failure).await)),
-            answered => answered.map_err(about),
+        let mut payload = Payload::new(inbound, &request.body, decoder, x.core.pool.clone());
+        let answered = dispatch(&x, request.operation.clone(), &mut payload).await;
+        finish(&x, &request, answered).await
+    }
+
+    /// A preflight is answered to anyone.
+    async fn preflight(self, request: Request) -> Answer {
+        let Operation::Preflight(asked) = &request.operation else {
+            return Err(Failure::internal("OPTIONS is a preflight"));
+        };
+        let answered = cors::preflight(self.core, &self.op, asked.bucket.as_ref(), asked).await;
+        answered.map_err(|failure| about(failure, &request))
+    }
+
+    /// A form says in its fields who asks, and for what: they are read first, within narrow bounds.
+    async fn answer_form(self, form: PostForm, resource: String, inbound: &mut Inbound, record: &mut Record) -> Answer {
+        let about = |failure: Failure| Failure { error: failure.error.about(&resource), ..failure };
+        let mut body = FormBody::new(inbound, &form.boundary);
+        let fields = body.fields().await.map_err(about)?;
+        let op = self.op.renewed(self.core.operation_timeout());
+        let verified = auth::authenticate_form(self.core, &op, self.parts, &fields).await.map_err(about)?;
+        record.signed_by(verified.access_key_id());
+        let upload = fields.upload(form.bucket, self.core.clock.now_ms()).map_err(Failure::from).map_err(about)?;
+        let request = Request::of_form(upload.clone(), resource);
+        record.asks(&request.operation);
+        let x = Self { op, ..self }.authorize(verified.principal(), &request).await?;
+        let answered = objects::post::post(&x, upload, body).await;
+        finish(&x, &request, answered).await
+    }
+
+    async fn authorize(self, principal: &Principal, request: &Request) -> Result<Exchange, Failure> {
+        let Self { core, op, endpoint, private, .. } = self;
+        let granted =
+            auth::authorize(core, &op, principal, request).await.map_err(|failure| about(failure, request))?;
+        let (customer_key, source_key) = (request.customer_key.clone(), request.source_customer_key.clone());
+        let brings_key = customer_key.is_some() || source_key.is_some();
+        if brings_key && !private && !core.config.customer_keys_over_http {
+            // A customer's key that came in the clear over a network is known to others (ADR 0013).
+            let message = "Requests specifying Server Side Encryption with Customer provided keys must be made over a \
+                           secure connection.";
+            return Err(about(S3Error::with_message(ErrorCode::InvalidRequest, message).into(), request));
         }
+        Ok(Exchange { core: core.clone(), op, granted, endpoint, customer_key, source_key })
     }
+}
 
-    /// A customer's key that came in the clear over a network is known to others (ADR 0013).
-    fn check_channel(&self, request: &Request, peer: SocketAddr) -> Result<(), Failure> {
-        let brings_key = request.customer_key.is_some() || request.source_customer_key.is_some();
-        if !brings_key || self.core.config.customer_keys_over_http || is_private(self.secure, peer.ip()) {
-            return Ok(());
+/// What every answer about a bucket says, and the end of a deletion that a handler met.
+async fn finish(x: &Exchange, request: &Request, answered: Answer) -> Answer {
+    match answered {
+        Ok(mut response) if request.operation.row().resource == Resource::Bucket => {
+            set(response.headers_mut(), BUCKET_REGION, &x.core.config.region);
+            Ok(response)
         }
-        let message = "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure \
-                       connection.";
-        Err(S3Error::with_message(ErrorCode::InvalidRequest, message).into())
+        Err(failure) if failure.bucket_gone => Err(about(gone(x, failure).await, request)),
+        answered => answered.map_err(|failure| about(failure, request)),
     }
+}
 
-    fn with_region(&self, mut response: Response<Body>) -> Response<Body> {
-        set(response.headers_mut(), BUCKET_REGION, &self.core.config.region);
-        response
-    }
+fn about(failure: Failure, request: &Request) -> Failure {
+    Failure { error: failure.error.about(&request.resource), ..failure }
+}
 
-    /// Scheme and host as the client wrote them.
-    fn endpoint(&self, parts: &Parts) -> String {
-        let scheme = if self.secure { "https" } else { "http" };
-        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
-        format!("{scheme}://{}", host.unwrap_or("localhost"))
-    }
+fn endpoint(parts: &Parts, secure: bool) -> String {
+    let scheme = if secure { "https" } else { "http" };
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+    format!("{scheme}://{}", host.unwrap_or("localhost"))
 }
 
 /// Whether nobody between the client and us can have read the request.
@@ -165,16 +205,11 @@ async fn dispatch(x: &Exchange, operation: Operation, body: &mut Payload<'_>) ->
         Operation::PutSetting(of) => settings::put(x, of.setting, body).await,
         Operation::DeleteSetting(of) => settings::delete(x, of.setting).await,
         Operation::ReadUnset(request) => unset::read(x, request).await,
-        Operation::Preflight(_) => Err(ErrorCode::AccessForbidden.into()),
+        // Answered before they come here.
+        Operation::Preflight(_) | Operation::PostForm(_) | Operation::PostObject(_) => {
+            Err(Failure::internal("a request that has a way of its own"))
+        }
         Operation::NotImplemented(what) => Err(S3Error::not_implemented(&what).into()),
-    }
-}
-
-/// No bucket has CORS rules: a preflight is refused, before any authentication (S3.md §8.10).
-fn refuse_preflight(parsed: Result<Request, S3Error>) -> Failure {
-    match parsed {
-        Ok(request) => S3Error::new(ErrorCode::AccessForbidden).about(&request.resource).into(),
-        Err(error) => error.into(),
     }
 }
 

@@ -88,6 +88,8 @@ impl Request {
             body: upload.body.clone(),
             expected_bucket_owner: upload.expected_bucket_owner.clone(),
             expected_source_bucket_owner: None,
+            customer_key: upload.customer_key.clone(),
+            source_customer_key: None,
             operation: Operation::PostObject(upload),
         }
     }

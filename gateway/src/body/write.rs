@@ -11,7 +11,7 @@ use cairn_s3::{ErrorCode, S3Error};
 use cairn_types::{BucketId, Epoch, ManifestId, UploadId};
 use tokio::task::JoinSet;
 
-use super::digest::{HashPool, Pieces, Running, Wanted};
+use super::digest::{HashPool, Pieces, Running, Wanted, length};
 use crate::budget::Reservation;
 use crate::core::Core;
 use crate::encryption::{AtRest, BodySeal};
@@ -91,6 +91,39 @@ impl Core {
         Ok(Stored { size: length, digests, data })
     }
 
+    /// Stores a body whose length only its end shows, a block at a time. A small one is only read: its head will hold it.
+    /// The source bounds it.
+    ///
+    /// # Errors
+    /// What the source says; what replicas say.
+    pub(crate) async fn store_until_end(
+        &self,
+        op: Op,
+        target: &Target,
+        wanted: Wanted,
+        seal: &BodySeal,
+        source: &mut impl Source,
+    ) -> Result<Stored, Failure> {
+        let mut cutter = Cutter::new(source);
+        let mut pipeline = Pipeline::new(self, op, target, wanted, seal.clone());
+        let (mut total, mut ends) = (0, false);
+        while !ends {
+            let reservation = self.budget.reserve(seal.memory(seal.block_length())).await?;
+            let pieces = cutter.take_up_to(seal.block_length()).await?;
+            ends = cutter.at_end().await?;
+            let size = length(&pieces) as u64;
+            let inline = total == 0 && ends && seal.stored_length(size) <= ObjectData::INLINE_MAX as u64;
+            if inline && target.upload.is_none() {
+                return self.keep_inline(wanted, seal, pieces).await;
+            }
+            total += size;
+            pipeline.push(pieces, ends, reservation).await?;
+        }
+        let (digests, blocks) = pipeline.finish().await?;
+        let data = self.list_blocks(op, target, blocks).await?;
+        Ok(Stored { size: total, digests, data })
+    }
+
     async fn read_inline(
         &self,
         length: u64,
@@ -103,9 +136,14 @@ impl Core {
         let mut cutter = Cutter::new(source);
         let pieces = cutter.take(size).await?;
         cutter.end().await?;
+        self.keep_inline(wanted, seal, pieces).await
+    }
+
+    async fn keep_inline(&self, wanted: Wanted, seal: &BodySeal, pieces: Pieces) -> Result<Stored, Failure> {
+        let size = length(&pieces) as u64;
         let body = seal.apply(&self.pool, 0, pieces.clone(), true).await?.into_bytes();
         let digests = Running::new(wanted).update(self.pool.clone(), pieces).await?.finish();
-        Ok(Stored { size: length, digests, data: ObjectData::Inline(body) })
+        Ok(Stored { size, digests, data: ObjectData::Inline(body) })
     }
 
     /// Blocks as the head lists them: themselves where they are few, else in pages, settled on return. Parts always
@@ -166,17 +204,35 @@ impl<'a, S: Source> Cutter<'a, S> {
     }
 
     async fn take(&mut self, size: usize) -> Result<Pieces, Failure> {
+        let pieces = self.take_up_to(size).await?;
+        if length(&pieces) < size {
+            return Err(ErrorCode::IncompleteBody.into());
+        }
+        Ok(pieces)
+    }
+
+    /// Fewer bytes only at the end.
+    async fn take_up_to(&mut self, size: usize) -> Result<Pieces, Failure> {
         let mut pieces = Vec::new();
         let mut missing = size;
         while missing > 0 {
             if self.rest.is_empty() {
-                self.rest = self.source.next().await?.ok_or_else(|| S3Error::new(ErrorCode::IncompleteBody))?;
+                let Some(next) = self.source.next().await? else { break };
+                self.rest = next;
             }
             let piece = self.rest.split_to(self.rest.len().min(missing));
             missing -= piece.len();
             pieces.push(piece);
         }
         Ok(pieces.into())
+    }
+
+    /// Whether nothing follows: reads ahead one piece at most.
+    async fn at_end(&mut self) -> Result<bool, Failure> {
+        if self.rest.is_empty() {
+            self.rest = self.source.next().await?.unwrap_or_default();
+        }
+        Ok(self.rest.is_empty())
     }
 
     /// Nothing may follow.
@@ -298,6 +354,16 @@ mod tests {
         assert_eq!(cutter.take(3).await.unwrap().concat(), b"abc");
         assert_eq!(cutter.take(4).await.unwrap().concat(), b"defg");
         assert!(cutter.end().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn bodies_of_unknown_length_end_where_they_end() {
+        let mut source = Fixed(vec![b"ab", b"cd"]);
+        let mut cutter = Cutter::new(&mut source);
+        assert_eq!(cutter.take_up_to(3).await.unwrap().concat(), b"abc");
+        assert_eq!(cutter.take_up_to(3).await.unwrap().concat(), b"d");
+        assert!(cutter.at_end().await.unwrap());
+        assert!(cutter.take_up_to(3).await.unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -30,12 +30,13 @@ pub(crate) struct Inbound {
     /// replicas) is ours, not the client's, and does not count.
     period: (Instant, u64),
     left_at: Instant,
+    received: u64,
 }
 
 impl Inbound {
     pub(crate) fn new(body: Incoming, patience: Duration) -> Self {
         let ended = body.is_end_stream();
-        Self { body, patience, begun: false, ended, period: (Instant::now(), 0), left_at: Instant::now() }
+        Self { body, patience, begun: false, ended, period: (Instant::now(), 0), left_at: Instant::now(), received: 0 }
     }
 
     /// The next bytes, never none; none at the end. Trailers of HTTP's own are dropped: S3's stand in the body.
@@ -63,6 +64,7 @@ impl Inbound {
                         && !data.is_empty()
                     {
                         self.period.1 = self.period.1.saturating_add(data.len() as u64);
+                        self.received = self.received.saturating_add(data.len() as u64);
                         return Ok(Some(data));
                     }
                 }
@@ -74,6 +76,11 @@ impl Inbound {
     /// Whether a client that waits for `100 Continue` got it: it does when a body that is not empty is first read.
     pub(crate) const fn begun(&self) -> bool {
         self.begun
+    }
+
+    /// Bytes so far, framing included.
+    pub(crate) const fn received(&self) -> u64 {
+        self.received
     }
 
     pub(crate) const fn ended(&self) -> bool {

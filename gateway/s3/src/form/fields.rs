@@ -10,6 +10,7 @@ use super::policy::Policy;
 use super::success::Success;
 use crate::auth::{Rules, Signed, policy_claim};
 use crate::body::{BodySpec, Framing};
+use crate::customer_key::CustomerKey;
 use crate::error::{ErrorCode, S3Error};
 use crate::fields::Fields;
 use crate::headers::{Metadata, ObjectHeaders, header_value};
@@ -20,6 +21,8 @@ use crate::request::{check_fields, refuse_conditions};
 
 /// The most bytes of all fields in front of the file, names and values together: AWS's bound.
 const MAX_FIELDS_BYTES: usize = 20 << 10;
+/// Of SSE-C; these are read by [`CustomerKey`] alone.
+const CUSTOMER_KEY: &str = "x-amz-server-side-encryption-customer-";
 /// The most fields in front of the file.
 const MAX_FIELDS: usize = 500;
 /// What stands for the file's name.
@@ -51,8 +54,8 @@ const HEADERS: [&str; 8] = [
     "range",
 ];
 
-/// The fields in front of the file, names in lower case, each once.
-#[derive(Clone, Default, Debug)]
+/// The fields in front of the file, names in lower case, each once. No `Debug`: there may be a customer's key in it.
+#[derive(Clone, Default)]
 pub struct Form {
     fields: Vec<(String, String)>,
     bytes: usize,
@@ -69,6 +72,8 @@ pub struct Upload {
     /// Bytes the file may have: at most 5 GiB.
     pub size: RangeInclusive<u64>,
     pub success: Success,
+    /// SSE-C.
+    pub customer_key: Option<CustomerKey>,
     /// `x-amz-expected-bucket-owner`
     pub expected_bucket_owner: Option<String>,
 }
@@ -99,7 +104,7 @@ impl Form {
         let value = String::from_utf8(value)
             .map_err(|_| S3Error::invalid_argument(&name, "", "The fields of a form must be UTF-8."))?;
         if self.get(&name).is_some() && !is_ignored(&name) {
-            return Err(S3Error::invalid_argument(&name, &value, "POST requires exactly one value of each field."));
+            return Err(S3Error::invalid_argument(&name, "", "POST requires exactly one value of each field."));
         }
         self.fields.push((name, value));
         Ok(())
@@ -186,6 +191,7 @@ impl Form {
             body,
             size: *range.start()..=(*range.end()).min(MAX_BODY_BYTES),
             success: Success::read(|name| self.non_empty(name)),
+            customer_key: CustomerKey::of_form(|name| self.non_empty(name).map(str::to_owned))?,
             expected_bucket_owner: fields.amz("x-amz-expected-bucket-owner")?,
         })
     }
@@ -196,11 +202,11 @@ impl Form {
         for (name, value) in &self.fields {
             let header = match name.as_str() {
                 "acl" => "x-amz-acl",
-                own if OWN.contains(&own) => continue,
+                own if OWN.contains(&own) || own.starts_with(CUSTOMER_KEY) => continue,
                 own if own.starts_with("x-amz-") || own.starts_with("if-") || HEADERS.contains(&own) => own,
                 _ => continue,
             };
-            let invalid = || S3Error::invalid_argument(name, value, "The value cannot stand in a header.");
+            let invalid = || S3Error::invalid_argument(name, "", "The value cannot stand in a header.");
             let header = HeaderName::try_from(header).map_err(|_| invalid())?;
             headers.insert(header, header_value(value).ok_or_else(invalid)?);
         }

@@ -206,6 +206,7 @@ impl Operation {
             (Self::CopyObject(_) | Self::UploadPartCopy(_), _)
             | (
                 Self::PutObject(_)
+                | Self::PostObject(_)
                 | Self::GetObject(_)
                 | Self::HeadObject(_)
                 | Self::GetObjectAttributes(_)
