@@ -139,3 +139,68 @@ async fn preflights_are_refused_before_authentication() {
     let bare = client.exchange(client.parts(Draft::new(Method::OPTIONS, "/photos/cat"), 0), "".into()).await;
     assert_eq!(bare.status, 400);
 }
+
+#[tokio::test]
+async fn requests_may_be_pipelined_and_are_answered_in_order() {
+    let world = World::new();
+    let gateway = world.gateway().await;
+    let client = gateway.client_with("photos").await;
+    let mut tcp = TcpStream::connect(gateway.address).await.unwrap();
+    let one = format!("{}meow", head(&client, 4, &[]));
+    let link = client.presign(Method::GET, "/photos/cat", 60, SystemClock.now_ms());
+    let get = format!("GET {} HTTP/1.1\r\nhost: {}\r\n\r\n", link.uri, gateway.address);
+    let missing = format!("GET /photos/none HTTP/1.1\r\nhost: {}\r\n\r\n", gateway.address);
+    tcp.write_all(format!("{one}{get}{missing}{get}").as_bytes()).await.unwrap();
+    let (said, closed) = hear(&mut tcp).await;
+    let statuses: Vec<&str> = said.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!((statuses, closed), (vec!["200", "200", "403", "200"], false), "{said}");
+    assert_eq!(said.matches("meow").count(), 2);
+}
+
+#[tokio::test]
+async fn a_stopping_gateway_finishes_what_it_began_and_nothing_else() {
+    let world = World::new();
+    let gateway = world.gateway().await;
+    let client = gateway.client_with("photos").await;
+    let (mut idle, mut busy) =
+        (TcpStream::connect(gateway.address).await.unwrap(), TcpStream::connect(gateway.address).await.unwrap());
+    // A connection that is kept alive after a request, and one in the middle of a body.
+    idle.write_all(format!("{}meow", head(&client, 4, &[])).as_bytes()).await.unwrap();
+    let (said, closed) = hear(&mut idle).await;
+    assert!(said.starts_with("HTTP/1.1 200") && !closed);
+    busy.write_all(head(&client, 100_000, &[]).as_bytes()).await.unwrap();
+    busy.write_all(&[b'x'; 50_000]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    gateway.stop();
+    let (_, closed) = hear(&mut idle).await;
+    assert!(closed, "an idle connection is closed");
+    let begun = std::time::Instant::now();
+    while TcpStream::connect(gateway.address).await.is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "new connections are refused");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    busy.write_all(&[b'x'; 50_000]).await.unwrap();
+    let (said, closed) = hear(&mut busy).await;
+    assert!(said.starts_with("HTTP/1.1 200") && closed, "what was begun is finished: {said}");
+    let other = world.gateway().await;
+    assert_eq!(client.at(other.address).get("/photos/cat").await.ok().body.len(), 100_000);
+}
+
+#[tokio::test]
+async fn only_trusted_proxies_may_say_which_host_was_signed() {
+    let world = World::new();
+    let trusting = Config { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Config::default() };
+    let (trusting, wary) = (world.gateway_with(trusting).await, world.gateway().await);
+    let client = trusting.client_with("photos").await;
+    for (gateway, status) in [(&trusting, 200), (&wary, 403)] {
+        // Signed for the host outside, sent by the proxy with the host inside.
+        let mut parts = client.parts(Draft::new(Method::PUT, "/photos/cat"), 4);
+        parts.headers.insert("host", "s3.example.com:8443".parse().unwrap());
+        let signer = Signer { access_key_id: &client.access_key, secret: &client.secret, region: "us-east-1" };
+        signer.sign(&mut parts, Payload::Unsigned, SystemClock.now_ms()).unwrap();
+        parts.headers.insert("host", "inside:9000".parse().unwrap());
+        parts.headers.insert("x-forwarded-host", "s3.example.com:8443".parse().unwrap());
+        let reply = client.at(gateway.address).exchange(parts, "meow".into()).await;
+        assert_eq!(reply.status, status, "{}", reply.text());
+    }
+}

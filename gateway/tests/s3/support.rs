@@ -199,6 +199,11 @@ impl World {
 }
 
 impl Running {
+    /// Begins an orderly end.
+    pub(crate) fn stop(&self) {
+        self.shutdown.begin();
+    }
+
     pub(crate) fn admin(&self) -> AdminServiceClient<Routes> {
         self.admin.clone()
     }
