@@ -4,9 +4,9 @@
 //! `access_log = false` is the way to have none.
 //!
 //! - **L1** A line names who, what and how it ended, and holds nothing secret: no query (which holds presigned
-//!   signatures), no header. *Tested by `tests/tests/edge.rs`.*
+//!   signatures), no header. *Tested by `tests/tests/forms.rs`.*
 //! - **L2** What a client chose (a key, a bucket) is written quoted and escaped: it cannot begin a line of its own.
-//!   *Tested by `tests/tests/edge.rs`.*
+//!   *Tested by `tests/tests/forms.rs`.*
 
 use std::net::IpAddr;
 use std::pin::Pin;

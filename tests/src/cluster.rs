@@ -56,11 +56,13 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// How often lifecycle rules are applied, as `cairn dev` takes it; none: once a day.
     pub lifecycle_period: Option<&'static str>,
+    /// What the processes log, where it is not what `cairn dev` chooses.
+    pub log: Option<&'static str>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 1, split: false, restart: false, data_dir: None, lifecycle_period: None }
+        Self { nodes: 1, split: false, restart: false, data_dir: None, lifecycle_period: None, log: None }
     }
 }
 
@@ -242,6 +244,9 @@ fn launch(options: &Options, data_dir: &Path, dir: &Path) -> Result<(Child, Read
     }
     if !options.restart {
         command.arg("--no-restart");
+    }
+    if let Some(log) = options.log {
+        command.env("CAIRN_LOG", log);
     }
     // Its standard input closes when this process ends, however it ends: nothing is left running.
     command.arg("--exit-with-stdin").stdin(Stdio::piped());

@@ -76,3 +76,8 @@ prepare_clients() {
   fi
   PATH="$CAIRN_TEST_VENV/bin:$PATH"
 }
+
+# A browser without a window. Where there is none to be had, its tests say SKIPPED.
+prepare_browser() {
+  command -v chromium-headless-shell >/dev/null || (apt_install chromium-headless-shell) || true
+}

@@ -1,0 +1,85 @@
+//! What a browser makes of it: headless Chromium, a page of another origin, real processes.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::thread;
+
+use anyhow::{Context as _, Result, ensure};
+use cairn_tests::cluster::Cluster;
+use cairn_tests::program::{Client, Program};
+
+const CHROMIUM: Program = Program { name: "chromium-headless-shell", get: "apt-get install chromium-headless-shell" };
+const PYTHON: Program = Program { name: "python3", get: "./test browser (makes a virtual environment)" };
+
+/// One cluster for all tests of this file.
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::three().expect("a cluster"))
+}
+
+/// The document as the browser has it when its scripts are done.
+fn visit(browser: &Path, url: &str) -> Result<String> {
+    let home = tempfile::tempdir()?;
+    let mut command = Command::new(browser);
+    command.args(["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--virtual-time-budget=20000"]);
+    command.arg(format!("--user-data-dir={}", home.path().display())).args(["--dump-dom", url]);
+    let output = command.output().with_context(|| format!("running {}", browser.display()))?;
+    ensure!(output.status.success(), "chromium: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Serves one page to whoever asks, as long as the test runs; its origin.
+fn serve(page: impl FnOnce(&str) -> Result<String>) -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let origin = format!("http://localhost:{}", listener.local_addr()?.port());
+    let page = page(&origin)?;
+    thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let head = BufReader::new(&connection).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+            drop(head.count());
+            let length = page.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{page}"
+            );
+            // The browser may have gone: it is its own affair.
+            connection.write_all(answer.as_bytes()).ok();
+        }
+    });
+    Ok(origin)
+}
+
+#[test]
+fn a_page_uploads_by_form_and_by_link_across_origins() {
+    if let Err(error) = upload_from_a_page() {
+        panic!("{error:?}");
+    }
+}
+
+fn upload_from_a_page() -> Result<()> {
+    let (Some(browser), Some(program)) = (CHROMIUM.find()?, PYTHON.find()?) else { return Ok(()) };
+    let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
+    let home = tempfile::tempdir()?;
+    let python = Client { program, home: home.path(), ready: &cluster().ready };
+    let template = fs::read_to_string(clients.join("browser_page.html"))?;
+    let origin = serve(|origin| {
+        let output = python.output([clients.join("browser_links.py").as_os_str(), origin.as_ref()])?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(template.replace("LINKS", &String::from_utf8(output.stdout)?))
+    })?;
+    let document = visit(&browser, &origin)?;
+    let said = document.split("<pre id=\"said\">").nth(1).and_then(|rest| rest.split("</pre>").next());
+    let facts: Vec<&str> = said.context("the page said nothing")?.lines().collect();
+    ensure!(facts.len() == 7 && facts[6] == "end", "{document}");
+    ensure!(facts[0] == "form: 201 true true", "{facts:?}");
+    ensure!(facts[1].starts_with("put: 200 \"") && facts[1].ends_with(" null"), "{facts:?}");
+    ensure!(facts[1].len() == "put: 200 \"\" null".len() + 32, "the tag is exposed, the request id is not: {facts:?}");
+    ensure!(facts[2] == "put with a header that no rule allows: TypeError", "{facts:?}");
+    ensure!(facts[3] == "get: by link", "{facts:?}");
+    ensure!(facts[4] == "delete: TypeError", "{facts:?}");
+    ensure!(facts[5] == "an error can be read: 403", "{facts:?}");
+    Ok(())
+}
