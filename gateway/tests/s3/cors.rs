@@ -58,7 +58,6 @@ async fn preflights_are_judged_by_the_rules_alone() {
         ("null", "PUT", ""),
         (PAGE, "DELETE", ""),
         (PAGE, "PUT", "authorization"),
-        ("https://a.example\u{7f}", "PUT", ""),
     ] {
         let refused = preflight(&stranger, "/photos", origin, method, headers).await;
         assert!(refused.status == 403 || refused.status == 400, "{origin} {method} {headers}");
