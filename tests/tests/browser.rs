@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
@@ -32,21 +32,28 @@ fn visit(browser: &Path, url: &str) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+fn answer(mut connection: TcpStream, page: &str) {
+    let lines = BufReader::new(&connection).lines().map_while(Result::ok);
+    if lines.take_while(|line| !line.is_empty()).count() == 0 {
+        return;
+    }
+    let length = page.len();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\nconnection: close";
+    // The browser may have gone: it is its own affair.
+    connection.write_all(format!("{head}\r\ncontent-length: {length}\r\n\r\n{page}").as_bytes()).ok();
+}
+
 /// Serves one page to whoever asks, as long as the test runs; its origin.
 fn serve(page: impl FnOnce(&str) -> Result<String>) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let origin = format!("http://localhost:{}", listener.local_addr()?.port());
     let page = page(&origin)?;
+    let page = Arc::new(page);
     thread::spawn(move || {
-        for mut connection in listener.incoming().flatten() {
-            let head = BufReader::new(&connection).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
-            drop(head.count());
-            let length = page.len();
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{page}"
-            );
-            // The browser may have gone: it is its own affair.
-            connection.write_all(answer.as_bytes()).ok();
+        for connection in listener.incoming().flatten() {
+            let page = page.clone();
+            // A browser opens connections it may never use.
+            thread::spawn(move || answer(connection, &page));
         }
     });
     Ok(origin)
