@@ -274,7 +274,7 @@ fn copy_onto_itself_and_delete() {
             let key = format!("k{round}");
             let (path, source) = (format!("/{bucket}/{key}"), format!("{bucket}/{key}"));
             let body = pattern(round, BODY);
-            race.a.put(bucket, &key, body.clone()).await?.expect(200)?;
+            race.a.put(bucket, &key, body).await?.expect(200)?;
             let headers = [
                 ("x-amz-copy-source", source.as_str()),
                 ("x-amz-metadata-directive", "REPLACE"),
@@ -288,15 +288,11 @@ fn copy_onto_itself_and_delete() {
             deleted?.expect(204)?;
             let copied = copied?;
             let found = race.c.get(bucket, &key).await?;
-            match (copied.status, found.status) {
-                // The copy came last.
-                (200, 200) => {
-                    ensure!(found.body == body && found.header("x-amz-meta-round") == "new", "half a copy");
-                }
-                // The deletion came last, or came before the copy's read.
-                (200 | 404, 404) => {}
-                (a, b) => bail!("copy {a}, then a read {b}: {} {}", copied.text(), found.text()),
-            }
+            // The copy changes what it read or nothing: whoever was first, the deletion is the end of it.
+            ensure!(found.status == 404, "a copy brought back what was deleted: {}", found.status);
+            // A conditional write that was sent and overwritten is known to nobody (REGISTER X8).
+            let unknown = copied.status == 500 && copied.header("x-cairn-outcome") == "unknown";
+            ensure!(unknown || [200, 404, 409].contains(&copied.status), "{} {}", copied.status, copied.text());
         }
         Ok(())
     });
