@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use cairn_s3::Operation;
-use cairn_types::RequestId;
+use cairn_types::{BucketName, RequestId};
 use http::{Method, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -67,6 +67,13 @@ impl Record {
         self.operation = operation.row().name;
         self.bucket = operation.bucket().map(ToString::to_string);
         self.key = operation.key().map(ToString::to_string);
+    }
+
+    /// A site is visited.
+    pub(crate) fn visits(&mut self, bucket: &BucketName, path: &str) {
+        self.operation = "VisitSite";
+        self.bucket = Some(bucket.to_string());
+        self.key = Some(path.to_owned());
     }
 
     /// Whose signature was right.

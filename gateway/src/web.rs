@@ -32,8 +32,8 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
-use tokio::time::Instant;
 
+use crate::access_log::Record;
 use crate::convert;
 use crate::core::Core;
 use crate::directory::Bucket;
@@ -43,6 +43,7 @@ use crate::failure::Failure;
 use crate::http::{Body, Handler, Inbound, empty, full};
 use crate::objects::{Object, get};
 use crate::service::settle_connection;
+use crate::{cors, proxies};
 
 /// The error's code, on every error page: what programs read.
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-amz-error-code");
@@ -53,7 +54,7 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 pub(crate) struct Sites {
     core: Arc<Core>,
     hosts: Hosts,
-    protocol: Protocol,
+    secure: bool,
 }
 
 /// A visitor's request, once its site is known.
@@ -73,37 +74,58 @@ struct Page {
 #[async_trait]
 impl Handler for Sites {
     async fn handle(&self, request: http::Request<Incoming>, peer: SocketAddr) -> Response<Body> {
-        let begun = Instant::now();
-        let id = RequestId::random(self.core.entropy.as_ref());
-        let (parts, body) = request.into_parts();
-        let mut inbound = Inbound::new(body, self.core.config.limits.idle_timeout.0);
-        let answer = self.answer(&parts, id).await;
-        let mut response = answer.unwrap_or_else(|failure| refuse(&failure, id, parts.method == Method::HEAD));
+        let core = &self.core;
+        let id = RequestId::random(core.entropy.as_ref());
+        let (mut parts, body) = request.into_parts();
+        let origin = proxies::read(&mut parts, peer, self.secure, &core.config.trusted_proxies);
+        let mut record = Record::new(id, origin.peer, parts.method.clone());
+        let mut inbound = Inbound::new(body, core.config.limits.idle_timeout.0);
+        let op = core.begin(id);
+        let site = SiteRequest::site(&parts, &self.hosts).map(|(_, bucket)| bucket);
+        if let Ok(bucket) = &site {
+            record.visits(bucket, parts.uri.path());
+        }
+        let answer = match parts.method {
+            Method::OPTIONS => self.preflight(&parts, &op).await,
+            _ => self.answer(&parts, op, if origin.secure { Protocol::Https } else { Protocol::Http }).await,
+        };
+        let mut response = answer.unwrap_or_else(|failure| {
+            record.failed(failure.error.code().as_str());
+            refuse(&failure, id, parts.method == Method::HEAD)
+        });
+        // Scripts of other sites may read errors too, but of a site only (E1).
+        if let Ok(bucket) = &site
+            && parts.method != Method::OPTIONS
+            && self.site(&op, bucket).await.is_ok()
+        {
+            cors::decorate(core, &op, Some(bucket), &parts, &mut response).await;
+        }
         set(response.headers_mut(), REQUEST_ID, &id.to_string());
         settle_connection(&parts, &mut inbound, &mut response).await;
-        tracing::debug!(
-            request = %id, %peer, operation = "WebSite", method = %parts.method, path = parts.uri.path(),
-            status = response.status().as_u16(), took_us = begun.elapsed().as_micros(), "answered"
-        );
-        response
+        if core.config.access_log { record.finish(response, inbound.received()) } else { response }
     }
 }
 
 impl Sites {
     pub(crate) fn new(core: Arc<Core>, root_domain: Option<&str>, secure: bool) -> Self {
-        let protocol = if secure { Protocol::Https } else { Protocol::Http };
-        Self { core, hosts: Hosts::new(root_domain), protocol }
+        Self { core, hosts: Hosts::new(root_domain), secure }
     }
 
-    async fn answer(&self, parts: &Parts, id: RequestId) -> Answer {
-        let op = self.core.begin(id);
+    /// Answered by the bucket's CORS rules, where it is a site.
+    async fn preflight(&self, parts: &Parts, op: &Op) -> Answer {
+        let (bucket, asked) = SiteRequest::preflight(parts, &self.hosts)?;
+        self.site(op, &bucket).await?;
+        cors::preflight(&self.core, op, Some(&bucket), &asked).await
+    }
+
+    async fn answer(&self, parts: &Parts, op: Op, protocol: Protocol) -> Answer {
         let request = SiteRequest::read(parts, &self.hosts)?;
         let bucket = self.site(&op, &request.bucket).await?;
         let website = bucket.row.settings.website.as_ref().map(convert::website);
         let website = website.ok_or(ErrorCode::NoSuchWebsiteConfiguration)?;
         let call = Call { parts, op, request, bucket: bucket.id };
         let asked = Asked {
-            protocol: self.protocol,
+            protocol,
             authority: &call.request.authority,
             key: &call.request.key,
             query: call.request.query.as_deref(),

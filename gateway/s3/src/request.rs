@@ -26,6 +26,7 @@ use crate::operation::{ListBuckets, Operation};
 use crate::query::Query;
 use target::Target;
 
+pub(crate) use bucket::preflight_about;
 pub(crate) use conditions::refuse_all as refuse_conditions;
 pub(crate) use support::check_fields;
 pub use target::Addressing;

@@ -244,6 +244,40 @@ async fn encrypted_objects_are_errors() {
 }
 
 #[tokio::test]
+async fn scripts_of_other_sites_read_what_the_rules_say() {
+    let world = World::new();
+    let (_gateway, client, visitor) = site(&world).await;
+    client.put("/photos/page", "a page").await.ok();
+    let preflight = [("origin", "https://app.example"), ("access-control-request-method", "GET")];
+    assert_eq!(visitor.ask(Method::OPTIONS, "/page", &preflight).await.status, 403, "there are no rules");
+    let rules = "<CORSConfiguration><CORSRule><AllowedOrigin>https://app.example</AllowedOrigin>\
+                 <AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>";
+    for bucket in ["photos", "private"] {
+        if bucket == "private" {
+            client.put("/private", "").await.ok();
+        }
+        let put = Draft::new(Method::PUT, &format!("/{bucket}?cors"))
+            .header("content-md5", STANDARD.encode(Md5::digest(rules)));
+        client.send(put.body(rules)).await.ok();
+    }
+    let allowed = visitor.ask(Method::OPTIONS, "/page", &preflight).await;
+    assert_eq!((allowed.status, allowed.header("access-control-allow-origin")), (200, "https://app.example"));
+    for (path, origin, granted) in [
+        ("/page", "https://app.example", "https://app.example"),
+        ("/none", "https://app.example", "https://app.example"),
+        ("/page", "https://other.example", ""),
+    ] {
+        let reply = visitor.ask(Method::GET, path, &[("origin", origin)]).await;
+        assert_eq!(reply.header("access-control-allow-origin"), granted, "{path} {origin}");
+    }
+    let private = visitor.at("private.web.example");
+    for method in [Method::OPTIONS, Method::GET, Method::PUT] {
+        let reply = private.ask(method.clone(), "/page", &preflight).await;
+        assert_eq!(reply.header("access-control-allow-origin"), "", "{method}: what is no site says nothing");
+    }
+}
+
+#[tokio::test]
 async fn redirects() {
     let world = World::new();
     let (gateway, client, visitor) = site(&world).await;

@@ -9,6 +9,7 @@ use super::{Head, conditions};
 use crate::error::{ErrorCode, S3Error};
 use crate::fields::Fields;
 use crate::form;
+use crate::key::ObjectKey;
 use crate::operation::{
     BucketSetting, DeleteObjects, Encoding, ListMultipartUploads, ListObjectVersions, ListObjects, ListObjectsV2,
     Operation, PostForm, Preflight, ReadUnset, Setting, Unset,
@@ -147,15 +148,24 @@ impl Head<'_> {
 
 /// A CORS preflight: `BadRequest` without an origin or a method, as AWS answers.
 pub(super) fn preflight(target: Target, fields: &Fields<'_>) -> Result<Operation, S3Error> {
-    let insufficient =
-        |what: &str| S3Error::with_message(ErrorCode::BadRequest, format!("Insufficient information. {what} needed."));
     let (bucket, key) = match target {
         Target::Service => (None, None),
         Target::Bucket(bucket) => (Some(bucket), None),
         Target::Object(object) => (Some(object.bucket), Some(object.key)),
     };
+    preflight_about(bucket, key, fields).map(Operation::Preflight)
+}
+
+/// A preflight about what was found in its address.
+pub(crate) fn preflight_about(
+    bucket: Option<BucketName>,
+    key: Option<ObjectKey>,
+    fields: &Fields<'_>,
+) -> Result<Preflight, S3Error> {
+    let insufficient =
+        |what: &str| S3Error::with_message(ErrorCode::BadRequest, format!("Insufficient information. {what} needed."));
     let headers = fields.header("access-control-request-headers")?.unwrap_or_default();
-    Ok(Operation::Preflight(Preflight {
+    Ok(Preflight {
         bucket,
         key,
         origin: fields.header("origin")?.ok_or_else(|| insufficient("Origin request header"))?,
@@ -167,7 +177,7 @@ pub(super) fn preflight(target: Target, fields: &Fields<'_>) -> Result<Operation
             .map(|name| name.trim().to_ascii_lowercase())
             .filter(|name| !name.is_empty())
             .collect(),
-    }))
+    })
 }
 
 /// The configuration a sub-resource reads, where nobody can have set one.

@@ -9,10 +9,13 @@ use super::host::Hosts;
 use crate::conditions::{ETagMatch, IfRange, ReadConditions};
 use crate::date::parse_http_date;
 use crate::error::{ErrorCode, S3Error};
+use crate::fields::Fields;
 use crate::headers::ResponseOverrides;
 use crate::key::ObjectKey;
-use crate::operation::{ObjectRef, ReadObject};
+use crate::operation::{ObjectRef, Preflight, ReadObject};
+use crate::query::Query;
 use crate::range::ByteRange;
+use crate::request::preflight_about;
 use crate::uri::percent_decode;
 
 /// A GET or HEAD of a site. Unlike an S3 request, what it says beyond that is a hint: no query parameter and no header
@@ -44,6 +47,17 @@ impl SiteRequest {
         let authority = authority.ok_or_else(|| S3Error::with_message(ErrorCode::BadRequest, "A host is needed."))?;
         let bucket = hosts.bucket(authority).ok_or(ErrorCode::NoSuchWebsiteConfiguration)?;
         Ok((authority.to_owned(), bucket))
+    }
+
+    /// Reads what a browser asks before a script of another site may read a page.
+    ///
+    /// # Errors
+    /// Those of [`Self::site`]; 400 without an origin or a method.
+    pub fn preflight(parts: &Parts, hosts: &Hosts) -> Result<(BucketName, Preflight), S3Error> {
+        let (_, bucket) = Self::site(parts, hosts)?;
+        let query = Query::default();
+        let asked = preflight_about(Some(bucket.clone()), None, &Fields::new(&parts.headers, &query))?;
+        Ok((bucket, asked))
     }
 
     /// Reads the head of a request.
