@@ -11,6 +11,8 @@ use std::thread;
 use anyhow::{Context as _, Result, ensure};
 use cairn_tests::cluster::Cluster;
 use cairn_tests::program::{Client, Program};
+use cairn_tests::s3::S3;
+use http::Method;
 
 const CHROMIUM: Program = Program { name: "chromium-headless-shell", get: "apt-get install chromium-headless-shell" };
 const PYTHON: Program = Program { name: "python3", get: "./test browser (makes a virtual environment)" };
@@ -88,5 +90,48 @@ fn upload_from_a_page() -> Result<()> {
     ensure!(facts[3] == "get: by link", "{facts:?}");
     ensure!(facts[4] == "delete: TypeError", "{facts:?}");
     ensure!(facts[5] == "an error can be read: 403", "{facts:?}");
+    Ok(())
+}
+
+#[test]
+fn a_site_is_read_with_its_redirects_and_its_error_page() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    if let Err(error) = runtime.block_on(read_a_site()) {
+        panic!("{error:?}");
+    }
+}
+
+async fn read_a_site() -> Result<()> {
+    let Some(browser) = CHROMIUM.find()? else { return Ok(()) };
+    let mut s3 = S3::first(&cluster().ready)?;
+    let site = "<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument>\
+                <ErrorDocument><Key>error.html</Key></ErrorDocument><RoutingRules><RoutingRule>\
+                <Condition><KeyPrefixEquals>docs/</KeyPrefixEquals></Condition>\
+                <Redirect><ReplaceKeyPrefixWith>new/</ReplaceKeyPrefixWith></Redirect></RoutingRule></RoutingRules>\
+                </WebsiteConfiguration>";
+    s3.send(Method::PUT, "/read", &[], &[], "").await?.expect(200)?;
+    s3.send(Method::PUT, "/read", &[("website", "")], &[], site).await?.expect(200)?;
+    let script = "<p id=where></p><script src=/app.js?v=1></script>";
+    for (key, name) in [("index.html", "home"), ("new/index.html", "new"), ("error.html", "lost")] {
+        let page = format!("<!DOCTYPE html><title>{name}</title>{script}");
+        s3.send(Method::PUT, &format!("/read/{key}"), &[], &[("content-type", "text/html")], page)
+            .await?
+            .expect(200)?;
+    }
+    let app = "document.getElementById('where').textContent = document.title + ' at ' + location.pathname;";
+    s3.send(Method::PUT, "/read/app.js", &[], &[("content-type", "text/javascript")], app).await?.expect(200)?;
+    let moved = [("x-amz-website-redirect-location", "/docs/")];
+    s3.send(Method::PUT, "/read/moved", &[], &moved, "").await?.expect(200)?;
+    let endpoint = cluster().ready.web_endpoint.as_deref().context("no web endpoint")?;
+    let port = endpoint.rsplit(':').next().context("no port")?;
+    for (path, said) in [
+        ("/", "home at /"),
+        ("/new", "new at /new/"),
+        ("/moved", "new at /new/"),
+        ("/none/at/all", "lost at /none/at/all"),
+    ] {
+        let document = visit(&browser, &format!("http://read.web.localhost:{port}{path}"))?;
+        ensure!(document.contains(&format!("<p id=\"where\">{said}</p>")), "{path}: {document}");
+    }
     Ok(())
 }
