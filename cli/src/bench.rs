@@ -59,7 +59,7 @@ pub(crate) async fn run(args: BenchArgs, location: Location, json: bool) -> Resu
     let bucket = format!("cairn-bench-{suffix:016x}");
     let (url, region) = endpoint(&client).await?;
     let host = plain_http(&url)?;
-    let key = client.create_key(&bucket, false).await?;
+    let key = client.create_key(&bucket, false, None).await?;
     let target = Target { host, region, bucket, access_key: key.0, secret_key: key.1 };
     let measured = in_own_bucket(&args, &client, &target, &pids).await;
     client.delete_key(&target.access_key).await?;

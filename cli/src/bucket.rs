@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::{Result, ensure};
 use cairn_daemon::Size;
-use cairn_proto::admin::v1::{Bucket, BucketQuota, Rights};
+use cairn_proto::admin::v1::{AllowBucketRequest, Bucket, BucketQuota, DenyBucketRequest, PrefixRights, Rights};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -28,8 +28,19 @@ pub(crate) enum BucketCommand {
     /// Deletes an empty bucket.
     Delete { name: String },
     /// Grants a key rights on a bucket, on top of those it has.
+    ///
+    /// With --prefix, only on the keys that begin so: the key may then list, read or write those, and nothing else.
+    ///
+    ///   cairn bucket allow photos --key laptop --read --write
+    ///   cairn bucket allow photos --key camera --write --prefix incoming/
+    ///
+    /// Every gateway goes by it within two seconds.
+    #[command(verbatim_doc_comment)]
     Allow(GrantArgs),
     /// Takes rights on a bucket from a key.
+    ///
+    /// Without --prefix, wherever the key has them; with it, those granted with the same prefix. Every gateway goes by
+    /// it within two seconds.
     Deny(GrantArgs),
     /// Further names of a bucket, for S3 and for web sites.
     #[command(subcommand)]
@@ -85,8 +96,11 @@ pub(crate) struct GrantArgs {
     #[arg(long)]
     write: bool,
     /// Change its settings and delete it.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "prefixes")]
     owner: bool,
+    /// Only on keys that begin so; may be given several times.
+    #[arg(long = "prefix", value_name = "PREFIX")]
+    prefixes: Vec<String>,
 }
 
 impl GrantArgs {
@@ -96,24 +110,53 @@ impl GrantArgs {
     }
 }
 
+/// Rights on a whole bucket, and on keys with prefixes on top of them.
 #[derive(Serialize)]
 pub(crate) struct RightsView {
+    #[serde(flatten)]
+    whole: WholeView,
+    prefixes: Vec<PrefixView>,
+}
+
+#[derive(Serialize)]
+struct WholeView {
     read: bool,
     write: bool,
     owner: bool,
 }
 
-impl From<Rights> for RightsView {
-    fn from(rights: Rights) -> Self {
-        Self { read: rights.read, write: rights.write, owner: rights.owner }
+#[derive(Serialize)]
+struct PrefixView {
+    prefix: String,
+    read: bool,
+    write: bool,
+}
+
+impl RightsView {
+    pub(crate) fn new(whole: Option<Rights>, prefixes: Vec<PrefixRights>) -> Self {
+        let whole = whole.unwrap_or_default();
+        let prefixes = prefixes.into_iter().map(|within| {
+            let rights = within.rights.unwrap_or_default();
+            PrefixView { prefix: within.prefix, read: rights.read, write: rights.write }
+        });
+        Self {
+            whole: WholeView { read: whole.read, write: whole.write, owner: whole.owner },
+            prefixes: prefixes.collect(),
+        }
     }
 }
 
 impl fmt::Display for RightsView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = [(self.read, "read"), (self.write, "write"), (self.owner, "owner")];
-        let held: Vec<&str> = all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect();
-        f.write_str(&held.join(" "))
+        let whole = [(self.whole.read, "read"), (self.whole.write, "write"), (self.whole.owner, "owner")];
+        let mut said: Vec<String> =
+            whole.into_iter().filter(|(has, _)| *has).map(|(_, name)| name.to_owned()).collect();
+        for within in &self.prefixes {
+            let rights = [(within.read, "read"), (within.write, "write")];
+            let held: Vec<&str> = rights.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect();
+            said.push(format!("{}:{}", held.join("+"), within.prefix));
+        }
+        f.write_str(&said.join(" "))
     }
 }
 
@@ -143,7 +186,7 @@ impl From<Bucket> for BucketView {
         let grants = bucket.grants.into_iter().map(|grant| GrantView {
             access_key: grant.access_key,
             key_name: grant.key_name,
-            rights: grant.rights.unwrap_or_default().into(),
+            rights: RightsView::new(grant.rights, grant.prefixes),
         });
         Self {
             name: bucket.name,
@@ -175,7 +218,14 @@ pub(crate) async fn run(command: BucketCommand, client: &Client, json: bool) -> 
             Ok(())
         }
         BucketCommand::Allow(grant) => {
-            show(client.allow(&grant.bucket, &grant.key, grant.rights()?).await?.into(), json)
+            let rights = Some(grant.rights()?);
+            let GrantArgs { bucket, key, prefixes, .. } = grant;
+            show(client.allow(AllowBucketRequest { bucket, key, rights, prefixes }).await?.into(), json)
+        }
+        BucketCommand::Deny(grant) => {
+            let rights = Some(grant.rights()?);
+            let GrantArgs { bucket, key, prefixes, .. } = grant;
+            show(client.deny(DenyBucketRequest { bucket, key, rights, prefixes }).await?.into(), json)
         }
         BucketCommand::Quota(arguments) => {
             show(client.set_quota(&arguments.bucket, arguments.quota()?).await?.into(), json)
@@ -187,7 +237,6 @@ pub(crate) async fn run(command: BucketCommand, client: &Client, json: bool) -> 
             show_aliases(client.remove_alias(&bucket, &alias).await?, json)
         }
         BucketCommand::Alias(AliasCommand::List { bucket }) => show_aliases(client.bucket(&bucket).await?, json),
-        BucketCommand::Deny(grant) => show(client.deny(&grant.bucket, &grant.key, grant.rights()?).await?.into(), json),
     }
 }
 
@@ -226,4 +275,19 @@ fn show(bucket: BucketView, json: bool) -> Result<()> {
     let rows = bucket.grants.into_iter().map(|grant| [grant.access_key, grant.key_name, grant.rights.to_string()]);
     output::table(["ACCESS KEY", "NAME", "RIGHTS"], rows);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_read_well() {
+        let read = Rights { read: true, ..Rights::default() };
+        let both = Rights { write: true, ..read };
+        let within = |prefix: &str, rights| PrefixRights { prefix: prefix.to_owned(), rights: Some(rights) };
+        let view = RightsView::new(Some(read), vec![within("in/", both), within("out/", read)]);
+        assert_eq!(view.to_string(), "read read+write:in/ read:out/");
+        assert_eq!(RightsView::new(None, vec![]).to_string(), "");
+    }
 }

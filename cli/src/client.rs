@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use cairn_proto::admin::v1::admin_service_client::AdminServiceClient;
 use cairn_proto::admin::v1::{
-    AddBucketAliasRequest, AllowBucketRequest, Bucket, BucketQuota, CreateBucketRequest, CreateKeyRequest,
-    DeleteBucketRequest, DeleteKeyRequest, DenyBucketRequest, GetBucketRequest, GetKeyRequest, GetStatusRequest,
-    GetStatusResponse, ImportKeyRequest, Key, ListBucketsRequest, ListKeysRequest, ListWorkersRequest,
-    RemoveBucketAliasRequest, RepairUsageRequest, ReplicaUsage, Rights, SetBucketQuotaRequest, Worker,
+    AddBucketAliasRequest, AllowBucketRequest, Bucket, BucketQuota, ChangeKeyRequest, CreateBucketRequest,
+    CreateKeyRequest, DeleteBucketRequest, DeleteKeyRequest, DenyBucketRequest, EndKeyRotationRequest, Expiry,
+    GetBucketRequest, GetKeyRequest, GetStatusRequest, GetStatusResponse, ImportKeyRequest, KeptSecret, Key,
+    ListBucketsRequest, ListKeysRequest, ListWorkersRequest, RemoveBucketAliasRequest, RepairUsageRequest,
+    ReplicaUsage, RotateKeyRequest, SetBucketQuotaRequest, Worker,
 };
 use cairn_proto::membership::v1::membership_service_client::MembershipServiceClient;
 use cairn_proto::membership::v1::{
@@ -86,8 +87,14 @@ impl Client {
         answer(self.admin().await?.get_status(limited(GetStatusRequest {})).await)
     }
 
-    pub(crate) async fn create_key(&self, name: &str, create_bucket: bool) -> Result<(String, String)> {
-        let request = CreateKeyRequest { name: name.to_owned(), create_bucket };
+    /// The key's id and its secret.
+    pub(crate) async fn create_key(
+        &self,
+        name: &str,
+        create_bucket: bool,
+        expiry: Option<Expiry>,
+    ) -> Result<(String, String)> {
+        let request = CreateKeyRequest { name: name.to_owned(), create_bucket, expiry };
         let reply = answer(self.admin().await?.create_key(limited(request)).await)?;
         Ok((reply.key.context("the answer names no key")?.access_key, reply.secret_key))
     }
@@ -108,6 +115,22 @@ impl Client {
     pub(crate) async fn delete_key(&self, key: &str) -> Result<Key> {
         let request = DeleteKeyRequest { key: key.to_owned() };
         answer(self.admin().await?.delete_key(limited(request)).await)?.key.context("the answer names no key")
+    }
+
+    pub(crate) async fn change_key(&self, request: ChangeKeyRequest) -> Result<Key> {
+        answer(self.admin().await?.change_key(limited(request)).await)?.key.context("the answer names no key")
+    }
+
+    /// The key and its new secret. `overlap_ms`: 0 for as long as the rotation lasts.
+    pub(crate) async fn rotate_key(&self, key: &str, overlap_ms: u64) -> Result<(Key, String)> {
+        let request = RotateKeyRequest { key: key.to_owned(), overlap_ms };
+        let reply = answer(self.admin().await?.rotate_key(limited(request)).await)?;
+        Ok((reply.key.context("the answer names no key")?, reply.secret_key))
+    }
+
+    pub(crate) async fn end_key_rotation(&self, key: &str, kept: KeptSecret) -> Result<Key> {
+        let request = EndKeyRotationRequest { key: key.to_owned(), kept: kept.into() };
+        answer(self.admin().await?.end_key_rotation(limited(request)).await)?.key.context("the answer names no key")
     }
 
     pub(crate) async fn create_bucket(&self, name: &str, owner_key: &str) -> Result<Bucket> {
@@ -133,13 +156,11 @@ impl Client {
         answer(self.admin().await?.delete_bucket(limited(request)).await).map(drop)
     }
 
-    pub(crate) async fn allow(&self, bucket: &str, key: &str, rights: Rights) -> Result<Bucket> {
-        let request = AllowBucketRequest { bucket: bucket.to_owned(), key: key.to_owned(), rights: Some(rights) };
+    pub(crate) async fn allow(&self, request: AllowBucketRequest) -> Result<Bucket> {
         answer(self.admin().await?.allow_bucket(limited(request)).await)?.bucket.context("the answer names no bucket")
     }
 
-    pub(crate) async fn deny(&self, bucket: &str, key: &str, rights: Rights) -> Result<Bucket> {
-        let request = DenyBucketRequest { bucket: bucket.to_owned(), key: key.to_owned(), rights: Some(rights) };
+    pub(crate) async fn deny(&self, request: DenyBucketRequest) -> Result<Bucket> {
         answer(self.admin().await?.deny_bucket(limited(request)).await)?.bucket.context("the answer names no bucket")
     }
 

@@ -168,7 +168,7 @@ impl Dev {
         client.apply_when_waiting(storage, until).await?;
         self.wait_serving(&client, until).await?;
         if self.plan.credentials.is_none() {
-            let (access_key, secret_key) = client.create_key(KEY_NAME, true).await?;
+            let (access_key, secret_key) = client.create_key(KEY_NAME, true, None).await?;
             client.create_bucket(BUCKET, &access_key).await?;
             self.plan.credentials = Some(Credentials { access_key, secret_key, bucket: BUCKET.to_owned() });
             self.plan.save(&self.data_dir)?;

@@ -15,6 +15,7 @@ mod setup;
 mod status;
 mod tls;
 mod token;
+mod when;
 mod worker;
 
 use std::path::PathBuf;

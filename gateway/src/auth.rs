@@ -4,13 +4,16 @@
 //!   only a checked signature makes.
 //! - **U2** What an operation may touch comes from `cairn_s3`'s table of operations and from nowhere else.
 //! - **U3** Nothing is refused because of a cached row. *Tested by `tests/s3/access.rs`.*
+//! - **U4** A right limited to key prefixes reaches no other key, listing, copy source or setting. *Tested by
+//!   `tests/s3/keys.rs`.*
 
 use std::sync::Arc;
 
+use cairn_model::rows::Rights;
 use cairn_quorum::Op;
 use cairn_s3::auth::{Authorization, Rules, Signed, Verified, two_mechanisms};
 use cairn_s3::form::Form;
-use cairn_s3::operation::{Access, Action};
+use cairn_s3::operation::{Access, Action, Keys};
 use cairn_s3::{ErrorCode, Request, S3Error};
 use cairn_types::BucketName;
 use http::request::Parts;
@@ -36,6 +39,12 @@ impl Granted {
     /// The bucket of an operation on one.
     pub(crate) fn bucket(&self) -> Result<&Arc<Bucket>, Failure> {
         self.bucket.as_ref().ok_or_else(|| Failure::internal("an operation on a bucket without one"))
+    }
+
+    /// Whether the principal may write this key of the bucket: for keys that only the body names.
+    pub(crate) fn may_write(&self, key: &[u8]) -> bool {
+        let grant = self.bucket.as_ref().and_then(|bucket| bucket.grant(&self.principal.0.id));
+        grant.is_some_and(|grant| grant.on(key).write)
     }
 
     /// The bucket a copy reads from.
@@ -81,11 +90,18 @@ async fn prove(core: &Core, op: &Op, signed: &Signed) -> Result<Verified<Princip
 }
 
 fn verify(core: &Core, signed: &Signed, key: Arc<Key>) -> Result<Verified<Principal>, S3Error> {
-    if key.is_expired(core.clock.now_ms()) {
+    let now_ms = core.clock.now_ms();
+    if key.is_expired(now_ms) {
         return Err(S3Error::with_message(ErrorCode::AccessDenied, "The access key has expired."));
     }
-    let signing_key = key.signing_key(signed.scope());
-    signed.verify(&signing_key, Principal(key))
+    let mut refused = S3Error::new(ErrorCode::SignatureDoesNotMatch);
+    for signing_key in key.signing_keys(signed.scope(), now_ms) {
+        match signed.verify(&signing_key, Principal(key.clone())) {
+            Ok(verified) => return Ok(verified),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 /// What the request claims. Anonymous requests reach nothing (S3.md §2).
@@ -152,32 +168,52 @@ async fn check(
         }
         Action::List | Action::Read | Action::Write | Action::Owner => {
             let name = access.bucket.ok_or_else(|| Failure::internal("a bucket's right without a bucket"))?;
-            reach(core, op, principal, access.action, name).await.map(Some)
+            reach(core, op, principal, access, name).await.map(Some)
         }
     }
 }
 
-/// The bucket, where the principal may do `action` with it.
+/// The bucket, where the principal has the right that is asked for.
 async fn reach(
     core: &Core,
     op: &Op,
     principal: &Principal,
-    action: Action,
+    access: &Access<'_>,
     name: &BucketName,
 ) -> Result<Arc<Bucket>, Failure> {
     let id = principal.0.id.as_str();
     if let Some(bucket) = core.directory.known_bucket(name)
-        && allows(&bucket, id, action)
+        && allows(&bucket, id, access, Freshness::Cached)
     {
         return Ok(bucket);
     }
     let bucket = core.directory.current_bucket(&core.cluster, op, name).await?;
     let bucket = bucket.ok_or_else(|| S3Error::new(ErrorCode::NoSuchBucket).field("BucketName", name.as_str()))?;
-    if allows(&bucket, id, action) { Ok(bucket) } else { Err(ErrorCode::AccessDenied.into()) }
+    if allows(&bucket, id, access, Freshness::Current) { Ok(bucket) } else { Err(ErrorCode::AccessDenied.into()) }
 }
 
-fn allows(bucket: &Bucket, access_key: &str, action: Action) -> bool {
-    let rights = bucket.rights(access_key);
+/// Where a bucket's row came from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Freshness {
+    Cached,
+    Current,
+}
+
+fn allows(bucket: &Bucket, access_key: &str, access: &Access<'_>, row: Freshness) -> bool {
+    let Some(grant) = bucket.grant(access_key) else { return false };
+    let rights = match access.keys {
+        Keys::All => grant.whole,
+        Keys::One(key) => grant.on(key.as_bytes()),
+        Keys::Prefixed(prefix) => grant.on(prefix.as_bytes()),
+        Keys::None => grant.anywhere(),
+        // The handler refuses keys by this row: only a current one may do that (U3).
+        Keys::InBody if row == Freshness::Cached => grant.whole,
+        Keys::InBody => grant.anywhere(),
+    };
+    has(rights, access.action)
+}
+
+const fn has(rights: Rights, action: Action) -> bool {
     match action {
         Action::List | Action::Read => rights.read,
         Action::Write => rights.write,

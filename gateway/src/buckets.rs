@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_model::Envelope;
 use cairn_model::keys;
-use cairn_model::rows::{BucketNameRow, BucketRow, GateRow, Quota, Rights, Settings, TypedRow as _};
+use cairn_model::rows::{BucketNameRow, BucketRow, GateRow, Grant, Quota, Rights, Settings, TypedRow as _};
 use cairn_quorum::{Op, Sealing, UpdateError};
 use cairn_s3::answer::{BucketEntry, BucketList, location_constraint};
 use cairn_s3::operation::ListBuckets;
@@ -46,7 +46,7 @@ pub(crate) async fn create(x: &Exchange, name: BucketName, body: &mut Payload<'_
             set(response.headers_mut(), LOCATION, &format!("/{name}"));
             Ok(response)
         }
-        Created::Taken(bucket) if bucket.rights(me).owner => Err(ErrorCode::BucketAlreadyOwnedByYou.into()),
+        Created::Taken(bucket) if bucket.is_owner(me) => Err(ErrorCode::BucketAlreadyOwnedByYou.into()),
         Created::Taken(_) => Err(ErrorCode::BucketAlreadyExists.into()),
     }
 }
@@ -72,7 +72,7 @@ pub(crate) async fn list(x: &Exchange, list: ListBuckets) -> Answer {
         .list_buckets(&x.op())
         .await?
         .into_iter()
-        .filter(|bucket| !elsewhere && !bucket.rights(me).is_none())
+        .filter(|bucket| !elsewhere && bucket.grant(me).is_some())
         .map(|bucket| BucketEntry {
             name: bucket.name.to_string(),
             created_unix_ms: bucket.row.created_at_ms,
@@ -99,7 +99,7 @@ impl Core {
     /// Races for `name`. `owner`: the access key that gets all rights; empty: nobody.
     pub(crate) async fn create_bucket(&self, op: &Op, name: &BucketName, owner: &str) -> Result<Created, Failure> {
         let id = BucketId::random(self.entropy.as_ref());
-        let grants = (!owner.is_empty()).then(|| (owner.to_owned(), Rights::ALL)).into_iter().collect();
+        let grants = (!owner.is_empty()).then(|| (owner.to_owned(), Grant::whole(Rights::ALL))).into_iter().collect();
         let row = BucketRow {
             name: name.to_string(),
             created_at_ms: self.clock.now_ms(),

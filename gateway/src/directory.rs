@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use cairn_model::rows::{AccessKeyRow, BucketNameRow, BucketRow, Rights, TypedRow};
+use cairn_model::rows::{AccessKeyRow, BucketNameRow, BucketRow, Grant, TypedRow};
 use cairn_model::{Envelope, keys};
 use cairn_quorum::{Cluster, Op};
 use cairn_rpc::ClusterSecret;
@@ -27,22 +27,37 @@ const SEAL_GENERATION: u32 = 1;
 pub(crate) struct Key {
     pub(crate) id: String,
     pub(crate) row: AccessKeyRow,
-    secret: Zeroizing<String>,
+    secret: Secret,
+    /// While a rotation lasts: the secret of before.
+    previous: Option<Secret>,
+}
+
+/// A secret, opened.
+struct Secret {
+    text: Zeroizing<String>,
     /// The signing key of the scope last asked for: four HMACs saved a request.
     signing: Mutex<Option<(Scope, SigningKey)>>,
 }
 
-impl Key {
-    pub(crate) fn signing_key(&self, scope: &Scope) -> SigningKey {
+impl Secret {
+    fn signing_key(&self, scope: &Scope) -> SigningKey {
         let mut signing = self.signing.lock();
         if let Some((cached, key)) = signing.as_ref()
             && cached == scope
         {
             return key.clone();
         }
-        let key = SigningKey::derive(&self.secret, scope);
+        let key = SigningKey::derive(&self.text, scope);
         *signing = Some((scope.clone(), key.clone()));
         key
+    }
+}
+
+impl Key {
+    /// What a signature may be of: the newest secret's signing key, and during a rotation the one of before too.
+    pub(crate) fn signing_keys(&self, scope: &Scope, now_ms: u64) -> impl Iterator<Item = SigningKey> {
+        let previous = self.previous.as_ref().filter(|_| self.row.previous_at(now_ms).is_some());
+        std::iter::once(&self.secret).chain(previous).map(|secret| secret.signing_key(scope))
     }
 
     pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
@@ -60,8 +75,13 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    pub(crate) fn rights(&self, access_key: &str) -> Rights {
-        self.row.grants.get(access_key).copied().unwrap_or_default()
+    /// None: the key has no right here.
+    pub(crate) fn grant(&self, access_key: &str) -> Option<&Grant> {
+        self.row.grants.get(access_key)
+    }
+
+    pub(crate) fn is_owner(&self, access_key: &str) -> bool {
+        self.grant(access_key).is_some_and(|grant| grant.whole.owner)
     }
 }
 
@@ -93,8 +113,8 @@ impl Directory {
                 let Some(row) = read_row::<AccessKeyRow>(cluster, op, keys::access_key(id)).await? else {
                     return Ok(None);
                 };
-                let secret = open(secret, id, &row)?;
-                Ok(Some(Key { id: id.to_owned(), row, secret, signing: Mutex::new(None) }))
+                let previous = row.previous.as_ref().map(|previous| open(secret, id, &previous.sealed)).transpose()?;
+                Ok(Some(Key { id: id.to_owned(), secret: open(secret, id, &row.sealed_secret)?, previous, row }))
             })
             .await
     }
@@ -160,10 +180,10 @@ pub(crate) fn seal(
         .map_err(|error| Failure::internal(error.to_string()))
 }
 
-fn open(cluster_secret: &ClusterSecret, id: &str, row: &AccessKeyRow) -> Result<Zeroizing<String>, Failure> {
+fn open(cluster_secret: &ClusterSecret, id: &str, sealed: &[u8]) -> Result<Secret, Failure> {
     let plain = cluster_secret
-        .open(SEAL_LABEL, SEAL_GENERATION, id.as_bytes(), &row.sealed_secret)
+        .open(SEAL_LABEL, SEAL_GENERATION, id.as_bytes(), sealed)
         .map_err(|error| Failure::internal(error.to_string()))?;
     let text = std::str::from_utf8(&plain).map_err(|_| Failure::internal("a secret that is not text"))?;
-    Ok(Zeroizing::new(text.to_owned()))
+    Ok(Secret { text: Zeroizing::new(text.to_owned()), signing: Mutex::new(None) })
 }

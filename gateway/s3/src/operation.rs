@@ -4,9 +4,12 @@
 //!   compile (SECURITY V6). Tested by `every_row_agrees_with_its_operation`.
 //! - **A2** A copy needs the right to read its source as well as to write its target (SECURITY V7): both come from
 //!   [`Operation::accesses`]. Tested by `copies_need_their_source`.
+//! - **A3** Every operation says which keys it touches, for rights limited to prefixes: [`Operation::keys`] matches
+//!   without `_`. Tested by `every_operation_says_which_keys_it_touches`.
 
 mod access;
 mod bucket;
+mod keys;
 mod multipart;
 mod object;
 mod setting;
@@ -17,6 +20,7 @@ pub use bucket::{
     DeleteObjects, Encoding, ListBuckets, ListMultipartUploads, ListObjectVersions, ListObjects, ListObjectsV2,
     PostForm, Preflight,
 };
+pub use keys::Keys;
 pub use multipart::{
     AbortMultipartUpload, CompleteMultipartUpload, CreateMultipartUpload, ListParts, UploadPart, UploadPartCopy,
 };

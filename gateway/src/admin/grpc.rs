@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cairn_model::keys;
-use cairn_model::rows::{Phase, Quota, Rights};
+use cairn_model::rows::{Grant, Phase, Quota, Rights};
 use cairn_model::view::encode_view;
 use cairn_proto::admin::v1;
 use cairn_proto::admin::v1::admin_service_server::AdminService;
@@ -15,7 +15,9 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use http::StatusCode;
 use tonic::{Request, Response, Status};
 
-use super::{AdminError, KeyInfo, Recounted, WorkerInfo, status};
+use super::grants::Change;
+use super::keys::{Expiry, Kept, KeyInfo, Wish};
+use super::{AdminError, Recounted, WorkerInfo, status};
 use crate::core::Core;
 use crate::directory::Bucket;
 
@@ -61,6 +63,10 @@ impl Admin {
         Ok(self.core.list_keys(op).await?.into_iter().map(|key| (key.id, key.row.name)).collect())
     }
 
+    async fn describe_key(&self, op: &Op, key: &KeyInfo) -> Result<v1::Key, AdminError> {
+        Ok(show_key(key, &self.core.list_buckets(op).await?))
+    }
+
     async fn describe(&self, op: &Op, mut bucket: Bucket) -> Result<v1::Bucket, AdminError> {
         bucket.row.aliases = self.core.aliases(op, &bucket).await?.into_iter().collect();
         let names = self.names(op).await?;
@@ -78,29 +84,53 @@ fn read_rights(rights: Option<v1::Rights>) -> Rights {
     Rights { read: rights.read, write: rights.write, owner: rights.owner }
 }
 
+fn show_prefixes(grant: &Grant) -> Vec<v1::PrefixRights> {
+    let show = |(prefix, rights): (&String, &Rights)| v1::PrefixRights {
+        prefix: prefix.clone(),
+        rights: Some(show_rights(*rights)),
+    };
+    grant.within.iter().map(show).collect()
+}
+
+/// `absent`: what is meant where nothing is said.
+fn read_expiry<T: From<Expiry>>(expiry: Option<v1::Expiry>, absent: T) -> T {
+    use v1::expiry::When;
+    match expiry.and_then(|expiry| expiry.when) {
+        None => absent,
+        Some(When::Never(_)) => Expiry::Never.into(),
+        Some(When::InMs(ms)) => Expiry::In(ms).into(),
+        Some(When::AtMs(ms)) => Expiry::At(ms).into(),
+    }
+}
+
 fn show_key(key: &KeyInfo, buckets: &[Bucket]) -> v1::Key {
-    let grants = buckets
-        .iter()
-        .filter(|bucket| !bucket.rights(&key.id).is_none())
-        .map(|bucket| v1::KeyGrant {
+    let grant = |bucket: &Bucket| {
+        let grant = bucket.grant(&key.id)?;
+        Some(v1::KeyGrant {
             bucket: bucket.name.to_string(),
-            rights: Some(show_rights(bucket.rights(&key.id))),
+            rights: Some(show_rights(grant.whole)),
+            prefixes: show_prefixes(grant),
         })
-        .collect();
+    };
+    let rotation =
+        key.row.previous.as_ref().map(|previous| v1::KeyRotation { previous_until_ms: previous.until_ms.unwrap_or(0) });
     v1::Key {
         access_key: key.id.clone(),
         name: key.row.name.clone(),
         create_bucket: key.row.create_bucket,
         created_at_ms: key.row.created_at_ms,
-        grants,
+        grants: buckets.iter().filter_map(grant).collect(),
+        expires_at_ms: key.row.expires_at_ms.unwrap_or(0),
+        rotation,
     }
 }
 
 fn show_bucket(bucket: &Bucket, names: &BTreeMap<String, String>, (objects, bytes): (u64, u64)) -> v1::Bucket {
-    let grants = bucket.row.grants.iter().map(|(access_key, rights)| v1::BucketGrant {
+    let grants = bucket.row.grants.iter().map(|(access_key, grant)| v1::BucketGrant {
         access_key: access_key.clone(),
         key_name: names.get(access_key).cloned().unwrap_or_default(),
-        rights: Some(show_rights(*rights)),
+        rights: Some(show_rights(grant.whole)),
+        prefixes: show_prefixes(grant),
     });
     let quota = bucket.row.quota;
     v1::Bucket {
@@ -164,16 +194,18 @@ impl AdminService for Admin {
     }
 
     async fn create_key(&self, request: Request<v1::CreateKeyRequest>) -> Answer<v1::CreateKeyResponse> {
-        let request = request.into_inner();
-        let made = self.core.create_key(&self.op(), &request.name, request.create_bucket).await?;
+        let v1::CreateKeyRequest { name, create_bucket, expiry } = request.into_inner();
+        let wish = Wish { name: &name, create_bucket, expiry: read_expiry(expiry, Expiry::Never) };
+        let made = self.core.create_key(&self.op(), wish).await?;
         let secret_key = made.secret.as_str().to_owned();
         Ok(Response::new(v1::CreateKeyResponse { key: Some(show_key(&made.key, &[])), secret_key }))
     }
 
     async fn import_key(&self, request: Request<v1::ImportKeyRequest>) -> Answer<v1::ImportKeyResponse> {
-        let v1::ImportKeyRequest { name, access_key, secret_key, create_bucket } = request.into_inner();
+        let v1::ImportKeyRequest { name, access_key, secret_key, create_bucket, expiry } = request.into_inner();
         let secret = zeroize::Zeroizing::new(secret_key);
-        let key = self.core.import_key(&self.op(), &name, access_key, &secret, create_bucket).await?;
+        let wish = Wish { name: &name, create_bucket, expiry: read_expiry(expiry, Expiry::Never) };
+        let key = self.core.import_key(&self.op(), wish, access_key, &secret).await?;
         Ok(Response::new(v1::ImportKeyResponse { key: Some(show_key(&key, &[])) }))
     }
 
@@ -187,13 +219,44 @@ impl AdminService for Admin {
     async fn get_key(&self, request: Request<v1::GetKeyRequest>) -> Answer<v1::GetKeyResponse> {
         let op = self.op();
         let key = self.core.find_key(&op, &request.get_ref().key).await?;
-        let buckets = self.core.list_buckets(&op).await.map_err(AdminError::from)?;
-        Ok(Response::new(v1::GetKeyResponse { key: Some(show_key(&key, &buckets)) }))
+        Ok(Response::new(v1::GetKeyResponse { key: Some(self.describe_key(&op, &key).await?) }))
     }
 
     async fn delete_key(&self, request: Request<v1::DeleteKeyRequest>) -> Answer<v1::DeleteKeyResponse> {
         let key = self.core.delete_key(&self.op(), &request.get_ref().key).await?;
         Ok(Response::new(v1::DeleteKeyResponse { key: Some(show_key(&key, &[])) }))
+    }
+
+    async fn change_key(&self, request: Request<v1::ChangeKeyRequest>) -> Answer<v1::ChangeKeyResponse> {
+        let v1::ChangeKeyRequest { key, create_bucket, expiry } = request.into_inner();
+        let op = self.op();
+        let key = self.core.change_key(&op, &key, create_bucket, read_expiry(expiry, None)).await?;
+        Ok(Response::new(v1::ChangeKeyResponse { key: Some(self.describe_key(&op, &key).await?) }))
+    }
+
+    async fn rotate_key(&self, request: Request<v1::RotateKeyRequest>) -> Answer<v1::RotateKeyResponse> {
+        let v1::RotateKeyRequest { key, overlap_ms } = request.into_inner();
+        let op = self.op();
+        let made = self.core.rotate_key(&op, &key, overlap_ms).await?;
+        let key = Some(self.describe_key(&op, &made.key).await?);
+        Ok(Response::new(v1::RotateKeyResponse { key, secret_key: made.secret.as_str().to_owned() }))
+    }
+
+    async fn end_key_rotation(
+        &self,
+        request: Request<v1::EndKeyRotationRequest>,
+    ) -> Answer<v1::EndKeyRotationResponse> {
+        let request = request.into_inner();
+        let kept = match request.kept() {
+            v1::KeptSecret::New => Kept::New,
+            v1::KeptSecret::Previous => Kept::Previous,
+            v1::KeptSecret::Unspecified => {
+                return Err(AdminError::Invalid("say which secret is kept".to_owned()).into());
+            }
+        };
+        let op = self.op();
+        let key = self.core.end_rotation(&op, &request.key, kept).await?;
+        Ok(Response::new(v1::EndKeyRotationResponse { key: Some(self.describe_key(&op, &key).await?) }))
     }
 
     async fn create_bucket(&self, request: Request<v1::CreateBucketRequest>) -> Answer<v1::CreateBucketResponse> {
@@ -229,9 +292,10 @@ impl AdminService for Admin {
     }
 
     async fn allow_bucket(&self, request: Request<v1::AllowBucketRequest>) -> Answer<v1::AllowBucketResponse> {
-        let v1::AllowBucketRequest { bucket, key, rights } = request.into_inner();
+        let v1::AllowBucketRequest { bucket, key, rights, prefixes } = request.into_inner();
         let op = self.op();
-        let bucket = self.core.allow(&op, &bucket, &key, read_rights(rights)).await?;
+        let change = Change { bucket: &bucket, key: &key, rights: read_rights(rights), prefixes: &prefixes };
+        let bucket = self.core.allow(&op, change).await?;
         let bucket = self.describe(&op, bucket).await?;
         Ok(Response::new(v1::AllowBucketResponse { bucket: Some(bucket) }))
     }
@@ -255,9 +319,10 @@ impl AdminService for Admin {
     }
 
     async fn deny_bucket(&self, request: Request<v1::DenyBucketRequest>) -> Answer<v1::DenyBucketResponse> {
-        let v1::DenyBucketRequest { bucket, key, rights } = request.into_inner();
+        let v1::DenyBucketRequest { bucket, key, rights, prefixes } = request.into_inner();
         let op = self.op();
-        let bucket = self.core.deny(&op, &bucket, &key, read_rights(rights)).await?;
+        let change = Change { bucket: &bucket, key: &key, rights: read_rights(rights), prefixes: &prefixes };
+        let bucket = self.core.deny(&op, change).await?;
         let bucket = self.describe(&op, bucket).await?;
         Ok(Response::new(v1::DenyBucketResponse { bucket: Some(bucket) }))
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_model::keys;
 use cairn_quorum::OpError;
+use cairn_s3::ErrorCode;
 use cairn_s3::answer::{Deleted, DeletedObjects};
 use cairn_s3::conditions::WriteConditions;
 use cairn_s3::operation::{DeleteObject, DeleteObjects};
@@ -41,7 +42,12 @@ async fn remove(x: &Exchange, key: &[u8], conditions: &WriteConditions) -> Resul
 pub(crate) async fn delete_many(x: &Exchange, _: DeleteObjects, body: &mut Payload<'_>) -> Answer {
     let document = body.read_all(read::MAX_DELETE_BYTES).await?;
     let request = read::delete(&document)?;
-    let plain = |entry: &DeleteEntry| entry.if_match.is_none() && check_version(entry.version.as_ref()).is_ok();
+    // What needs a look of its own: a condition, a version, a key out of the principal's reach.
+    let plain = |entry: &DeleteEntry| {
+        entry.if_match.is_none()
+            && check_version(entry.version.as_ref()).is_ok()
+            && x.granted.may_write(entry.key.as_bytes())
+    };
     let together: Vec<&DeleteEntry> = request.entries.iter().filter(|entry| plain(entry)).collect();
     let mut together = delete_together(x, &together).await?.into_iter();
     let others: Vec<_> =
@@ -84,6 +90,9 @@ async fn delete_together(x: &Exchange, entries: &[&DeleteEntry]) -> Result<Vec<R
 }
 
 async fn delete_entry(x: &Exchange, entry: &DeleteEntry) -> Result<(), Failure> {
+    if !x.granted.may_write(entry.key.as_bytes()) {
+        return Err(ErrorCode::AccessDenied.into());
+    }
     check_version(entry.version.as_ref())?;
     let conditions = WriteConditions { if_match: entry.if_match.clone(), if_absent: false };
     remove(x, entry.key.as_bytes(), &conditions).await

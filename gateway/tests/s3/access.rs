@@ -77,7 +77,7 @@ async fn grants_hold_elsewhere_at_once_and_end_within_two_seconds() {
     assert_eq!(guest.get("/photos/cat").await.ok().text(), "meow");
     let key = guest.access_key.clone();
     let rights = Some(Rights { read: true, ..Rights::default() });
-    let deny = DenyBucketRequest { bucket: "photos".to_owned(), key: key.clone(), rights };
+    let deny = DenyBucketRequest { bucket: "photos".to_owned(), key: key.clone(), rights, prefixes: vec![] };
     one.admin().deny_bucket(deny).await.unwrap();
     let begun = std::time::Instant::now();
     while guest.get("/photos/cat").await.status != 403 {
@@ -129,6 +129,7 @@ async fn keys_are_made_imported_and_found() {
         access_key: access_key.to_owned(),
         secret_key: "a-secret-of-before".to_owned(),
         create_bucket: true,
+        expiry: None,
     };
     admin.import_key(import("OLDKEY")).await.unwrap();
     assert_eq!(admin.import_key(import("OLDKEY")).await.unwrap_err().code(), Code::Aborted);
@@ -136,7 +137,7 @@ async fn keys_are_made_imported_and_found() {
     Client::new(gateway.address, "OLDKEY", "a-secret-of-before").put("/photos", "").await.ok();
     let found = admin.get_key(GetKeyRequest { key: "old".to_owned() }).await.unwrap().into_inner().key.unwrap();
     assert_eq!((found.access_key.as_str(), found.grants[0].bucket.as_str()), ("OLDKEY", "photos"));
-    let request = CreateKeyRequest { name: "old".to_owned(), create_bucket: false };
+    let request = CreateKeyRequest { name: "old".to_owned(), create_bucket: false, expiry: None };
     let made = admin.create_key(request).await.unwrap().into_inner();
     assert_eq!(admin.get_key(GetKeyRequest { key: "old".to_owned() }).await.unwrap_err().code(), Code::Aborted);
     let client = Client::new(gateway.address, &made.key.unwrap().access_key, &made.secret_key);

@@ -9,6 +9,7 @@ mod copies;
 mod cors;
 mod encryption;
 mod forms;
+mod keys;
 mod lifecycle;
 mod listener;
 mod listing;

@@ -84,7 +84,8 @@ async fn settings_and_grants_do_not_undo_each_other() {
         assert_eq!(owner.delete("/photos?cors").await.status, 204);
         let rights = Some(cairn_proto::admin::v1::Rights { read: true, ..Default::default() });
         let key = guest.access_key.clone();
-        let deny = cairn_proto::admin::v1::DenyBucketRequest { bucket: "photos".to_owned(), key, rights };
+        let deny =
+            cairn_proto::admin::v1::DenyBucketRequest { bucket: "photos".to_owned(), key, rights, prefixes: vec![] };
         one.admin().deny_bucket(deny).await.unwrap();
     }
 }

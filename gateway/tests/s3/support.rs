@@ -210,7 +210,7 @@ impl Running {
 
     /// A client with a new key that may create buckets.
     pub(crate) async fn client(&self) -> Client {
-        let request = CreateKeyRequest { name: "tester".to_owned(), create_bucket: true };
+        let request = CreateKeyRequest { name: "tester".to_owned(), create_bucket: true, expiry: None };
         let made = self.admin().create_key(request).await.unwrap().into_inner();
         Client::new(self.address, &made.key.unwrap().access_key, &made.secret_key)
     }
@@ -225,7 +225,8 @@ impl Running {
 
     pub(crate) async fn allow(&self, client: &Client, bucket: &str, read: bool, write: bool) {
         let rights = Some(Rights { read, write, owner: false });
-        let request = AllowBucketRequest { bucket: bucket.to_owned(), key: client.access_key.clone(), rights };
+        let request =
+            AllowBucketRequest { bucket: bucket.to_owned(), key: client.access_key.clone(), rights, prefixes: vec![] };
         self.admin().allow_bucket(request).await.unwrap();
     }
 }

@@ -4,7 +4,7 @@ use http::Method;
 
 use cairn_types::BucketName;
 
-use super::{Operation, Unset};
+use super::{Keys, Operation, Unset};
 use crate::customer_key::KeyOf;
 use crate::key::{ObjectKey, VersionId};
 
@@ -50,7 +50,7 @@ pub struct Row {
 pub struct Access<'a> {
     pub action: Action,
     pub bucket: Option<&'a BucketName>,
-    pub key: Option<&'a ObjectKey>,
+    pub keys: Keys<'a>,
     pub version: Option<&'a VersionId>,
 }
 
@@ -97,7 +97,8 @@ impl Operation {
 
     /// All rights the request needs: its own, and for a copy the one to read its source.
     pub fn accesses(&self) -> impl Iterator<Item = Access<'_>> {
-        let own = Access { action: self.row().action, bucket: self.bucket(), key: self.key(), version: self.version() };
+        let own =
+            Access { action: self.row().action, bucket: self.bucket(), keys: self.keys(), version: self.version() };
         let source = match self {
             Self::CopyObject(copy) => Some(&copy.source),
             Self::UploadPartCopy(copy) => Some(&copy.source),
@@ -106,7 +107,7 @@ impl Operation {
         std::iter::once(own).chain(source.map(|source| Access {
             action: Action::Read,
             bucket: Some(&source.bucket),
-            key: Some(&source.key),
+            keys: Keys::One(&source.key),
             version: source.version.as_ref(),
         }))
     }

@@ -12,7 +12,9 @@
 //! no new format. Field numbers and format numbers are never reused. A row is written in the lowest format that holds
 //! all of it ([`TypedRow::format`]): what uses no newer field stays readable for older daemons.
 
+mod access_key;
 mod bucket;
+mod grant;
 mod lifecycle;
 mod object;
 mod settings;
@@ -23,7 +25,9 @@ mod worker;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use prost::Message;
 
-pub use bucket::{AccessKeyRow, BucketNameRow, BucketRow, GateRow, Quota, Rights};
+pub use access_key::{AccessKeyRow, PreviousSecret};
+pub use bucket::{BucketNameRow, BucketRow, GateRow, Quota};
+pub use grant::{Grant, Rights};
 pub use lifecycle::{DAY_MS, Due, Expiration, Lifecycle, LifecycleRule};
 pub use object::{
     BlockRef, Blocks, Checksum, ChecksumAlgorithm, ChecksumType, Encryption, Headers, ManifestPage, ManifestPart,

@@ -5,7 +5,7 @@ use crate::checksum::{Algorithm, Checksum, Kind};
 use crate::conditions::ETagMatch;
 use crate::error::ErrorCode;
 use crate::key::VersionId;
-use crate::operation::{Action, BucketSetting, Encoding, Operation, Resource, Setting, Unset};
+use crate::operation::{Action, BucketSetting, Encoding, Keys, Operation, Resource, Setting, Unset};
 use crate::range::ByteRange;
 
 const EMPTY: (&str, &str) = ("content-length", "0");
@@ -70,7 +70,7 @@ fn every_row_agrees_with_its_operation() {
             assert_eq!(operation.key().is_some(), row.resource == Resource::Object, "{name}");
         }
         let access = operation.accesses().next().unwrap();
-        assert_eq!((access.action, access.bucket, access.key), (row.action, operation.bucket(), operation.key()));
+        assert_eq!((access.action, access.bucket, access.keys), (row.action, operation.bucket(), operation.keys()));
     }
 }
 
@@ -84,10 +84,32 @@ fn copies_need_their_source() {
             assert_eq!(accesses[0].action, Action::Write);
             assert_eq!(accesses[1].action, Action::Read);
             assert_eq!(accesses[1].bucket.unwrap().as_str(), "other-bucket");
-            assert_eq!(accesses[1].key.unwrap().as_str(), "some key");
+            assert!(matches!(accesses[1].keys, Keys::One(key) if key.as_str() == "some key"));
         } else {
             assert_eq!(accesses.len(), 1, "{name}");
         }
+    }
+}
+
+#[test]
+fn every_operation_says_which_keys_it_touches() {
+    for (name, method, uri, headers) in one_of_each() {
+        let operation = operation(method, &uri, &headers);
+        let row = operation.row();
+        match operation.keys() {
+            Keys::One(key) => assert_eq!((row.resource, key.as_str()), (Resource::Object, "key"), "{name}"),
+            Keys::Prefixed(prefix) => assert_eq!((row.action, prefix), (Action::List, ""), "{name}"),
+            Keys::InBody => assert_eq!((row.action, row.resource), (Action::Write, Resource::Bucket), "{name}"),
+            // A setting is nothing that a right on some keys could reach.
+            Keys::All => assert_eq!(row.action, Action::Owner, "{name}"),
+            Keys::None => assert!(!matches!(row.action, Action::Write | Action::Owner), "{name}"),
+        }
+    }
+    for (uri, prefix) in [("/bucket?prefix=a/b", "a/b"), ("/bucket?list-type=2&prefix=a/b", "a/b")] {
+        assert_eq!(operation("GET", uri, &[]).keys(), Keys::Prefixed(prefix));
+    }
+    for uri in ["/bucket?versions&prefix=a", "/bucket?uploads&prefix=a"] {
+        assert_eq!(operation("GET", uri, &[]).keys(), Keys::Prefixed("a"));
     }
 }
 

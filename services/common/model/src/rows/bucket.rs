@@ -1,12 +1,12 @@
-//! Rows of buckets, access keys and gates.
+//! Rows of buckets and gates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use cairn_proto::model::v1;
 use cairn_register::Gate;
 use cairn_types::BucketId;
 
+use super::grant::Grant;
 use super::{Cors, Lifecycle, RowError, Settings, TypedRow, Website};
 
 /// `bucket_name`: who has this name.
@@ -27,36 +27,6 @@ impl TypedRow for BucketNameRow {
     }
 }
 
-/// What a key may do with a bucket.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Rights {
-    pub read: bool,
-    pub write: bool,
-    /// May change the bucket's settings and delete it.
-    pub owner: bool,
-}
-
-impl Rights {
-    pub const ALL: Rights = Rights { read: true, write: true, owner: true };
-
-    #[must_use]
-    pub const fn is_none(self) -> bool {
-        !(self.read || self.write || self.owner)
-    }
-
-    /// These and `other`.
-    #[must_use]
-    pub const fn with(self, other: Rights) -> Self {
-        Rights { read: self.read || other.read, write: self.write || other.write, owner: self.owner || other.owner }
-    }
-
-    /// These but `other`.
-    #[must_use]
-    pub const fn without(self, other: Rights) -> Self {
-        Rights { read: self.read && !other.read, write: self.write && !other.write, owner: self.owner && !other.owner }
-    }
-}
-
 /// `bucket`: owner, grants and settings.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BucketRow {
@@ -64,8 +34,8 @@ pub struct BucketRow {
     pub created_at_ms: u64,
     /// The access key that made it; empty: nobody's yet.
     pub owner: String,
-    /// By access key; no entry is [`Rights::is_none`].
-    pub grants: BTreeMap<String, Rights>,
+    /// By access key; no entry is [`Grant::is_none`].
+    pub grants: BTreeMap<String, Grant>,
     pub settings: Settings,
     pub quota: Quota,
     /// Other names whose rows lead here, and maybe some that no longer do: a hint for whoever deletes the bucket.
@@ -88,26 +58,21 @@ impl Quota {
 }
 
 impl TypedRow for BucketRow {
-    /// 2: with settings or a quota.
+    /// 2: with settings, a quota, or rights within prefixes.
     const FORMAT: u8 = 2;
     type Proto = v1::BucketRow;
 
     fn format(&self) -> u8 {
-        if self.settings.is_empty() && self.quota.is_none() { 1 } else { 2 }
+        let within = self.grants.values().any(|grant| !grant.within.is_empty());
+        if self.settings.is_empty() && self.quota.is_none() && !within { 1 } else { 2 }
     }
 
     fn to_proto(&self) -> v1::BucketRow {
-        let grant = |(access_key, rights): (&String, &Rights)| v1::Grant {
-            access_key: access_key.clone(),
-            read: rights.read,
-            write: rights.write,
-            owner: rights.owner,
-        };
         v1::BucketRow {
             name: self.name.clone(),
             created_at_ms: self.created_at_ms,
             owner: self.owner.clone(),
-            grants: self.grants.iter().map(grant).collect(),
+            grants: self.grants.iter().map(|(access_key, grant)| grant.to_proto(access_key)).collect(),
             cors: self.settings.cors.as_ref().map(Cors::to_proto),
             website: self.settings.website.as_ref().map(Website::to_proto),
             lifecycle: self.settings.lifecycle.as_ref().map(Lifecycle::to_proto),
@@ -118,12 +83,7 @@ impl TypedRow for BucketRow {
     }
 
     fn from_proto(proto: v1::BucketRow) -> Result<Self, RowError> {
-        let grants = proto
-            .grants
-            .into_iter()
-            .map(|grant| (grant.access_key, Rights { read: grant.read, write: grant.write, owner: grant.owner }))
-            .filter(|(_, rights)| !rights.is_none())
-            .collect();
+        let grants = proto.grants.into_iter().map(Grant::from_proto).filter(|(_, grant)| !grant.is_none()).collect();
         let settings = Settings {
             cors: proto.cors.map(Cors::from_proto),
             lifecycle: proto.lifecycle.map(Lifecycle::from_proto).transpose()?,
@@ -140,55 +100,6 @@ impl TypedRow for BucketRow {
             settings,
             quota,
             aliases,
-        })
-    }
-}
-
-/// `access_key`: one S3 key pair.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AccessKeyRow {
-    pub name: String,
-    /// Sealed with a subkey of the cluster secret.
-    pub sealed_secret: Bytes,
-    pub created_at_ms: u64,
-    /// May create buckets.
-    pub create_bucket: bool,
-    /// Milliseconds since 1970; none: never.
-    pub expires_at_ms: Option<u64>,
-}
-
-/// Without the secret, sealed as it is (SECURITY V4).
-impl std::fmt::Debug for AccessKeyRow {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AccessKeyRow")
-            .field("name", &self.name)
-            .field("created_at_ms", &self.created_at_ms)
-            .field("create_bucket", &self.create_bucket)
-            .field("expires_at_ms", &self.expires_at_ms)
-            .finish_non_exhaustive()
-    }
-}
-
-impl TypedRow for AccessKeyRow {
-    type Proto = v1::AccessKeyRow;
-
-    fn to_proto(&self) -> v1::AccessKeyRow {
-        v1::AccessKeyRow {
-            name: self.name.clone(),
-            sealed_secret: self.sealed_secret.clone(),
-            created_at_ms: self.created_at_ms,
-            create_bucket: self.create_bucket,
-            expires_at_ms: self.expires_at_ms.unwrap_or(0),
-        }
-    }
-
-    fn from_proto(proto: v1::AccessKeyRow) -> Result<Self, RowError> {
-        Ok(Self {
-            name: proto.name,
-            sealed_secret: proto.sealed_secret,
-            created_at_ms: proto.created_at_ms,
-            create_bucket: proto.create_bucket,
-            expires_at_ms: (proto.expires_at_ms != 0).then_some(proto.expires_at_ms),
         })
     }
 }
@@ -246,37 +157,24 @@ impl TypedRow for GateRow {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{Strategy, any, prop_oneof, proptest};
+    use bytes::Bytes;
+    use proptest::prelude::{Strategy as _, any, prop_oneof, proptest};
 
     use super::super::settings::tests::settings;
     use super::*;
-
-    fn rights() -> impl Strategy<Value = Rights> {
-        any::<(bool, bool, bool)>()
-            .prop_map(|(read, write, owner)| Rights { read, write, owner })
-            .prop_filter("some right", |rights| !rights.is_none())
-    }
+    use crate::rows::grant::tests::grant;
 
     proptest! {
         #[test]
         fn bucket_round_trip(
             name in ".*", owner in ".*", created_at_ms: u64,
-            grants in proptest::collection::btree_map(".{0,20}", rights(), 0..8), settings in settings(),
+            grants in proptest::collection::btree_map(".{0,20}", grant(), 0..8), settings in settings(),
             max_bytes: Option<u64>, max_objects: Option<u64>,
             aliases in proptest::collection::btree_set(".{0,20}", 0..4),
         ) {
             let quota = Quota { max_bytes, max_objects };
             let row = BucketRow { name, created_at_ms, owner, grants, settings, quota, aliases };
             assert_eq!(BucketRow::decode(&row.encode()), Ok(row));
-        }
-
-        #[test]
-        fn access_key_round_trip(
-            name in ".*", secret: Vec<u8>, created_at_ms: u64, create_bucket: bool, expiry: Option<u64>,
-        ) {
-            let expires_at_ms = expiry.filter(|at| *at != 0);
-            let row = AccessKeyRow { name, sealed_secret: secret.into(), created_at_ms, create_bucket, expires_at_ms };
-            assert_eq!(AccessKeyRow::decode(&row.encode()), Ok(row));
         }
 
         #[test]
@@ -290,13 +188,12 @@ mod tests {
         fn garbage_never_panics(bytes: Vec<u8>) {
             let bytes = Bytes::from(bytes);
             drop(BucketRow::decode(&bytes));
-            drop(AccessKeyRow::decode(&bytes));
             drop(GateRow::decode(&bytes));
         }
     }
 
     #[test]
-    fn only_settings_need_the_newer_format() {
+    fn only_settings_and_prefixes_need_the_newer_format() {
         let name = "b".to_owned();
         let mut row = BucketRow {
             name,
@@ -312,13 +209,10 @@ mod tests {
         assert_eq!(row.encode()[0], 1);
         row.settings.cors = Some(Cors { rules: Vec::new() });
         assert_eq!(row.encode()[0], 2, "a build that does not know settings must not rewrite this");
-    }
-
-    #[test]
-    fn rights_add_and_subtract() {
-        let read = Rights { read: true, ..Rights::default() };
-        assert_eq!(Rights::ALL.without(read), Rights { read: false, write: true, owner: true });
-        assert_eq!(Rights::default().with(read), read);
-        assert!(read.without(Rights::ALL).is_none());
+        row.settings.cors = None;
+        let mut grant = Grant::default();
+        grant.add_within("in/", super::super::Rights::ALL);
+        row.grants.insert("k".to_owned(), grant);
+        assert_eq!(row.encode()[0], 2, "nor one that does not know prefixes this");
     }
 }
