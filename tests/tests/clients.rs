@@ -82,6 +82,15 @@ fn boto3_passes_its_script() {
 }
 
 #[test]
+fn boto3_passes_each_feature_group() {
+    with_client(PYTHON, |python, _| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/boto3_groups.py");
+        println!("{}", python.run([script])?);
+        Ok(())
+    });
+}
+
+#[test]
 fn minio_py_passes_its_script() {
     with_client(PYTHON, |python, _| {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/minio_tour.py");
