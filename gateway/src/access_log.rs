@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use cairn_s3::Operation;
 use cairn_types::{BucketName, RequestId};
+use http::header::CONTENT_LENGTH;
 use http::{Method, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -39,6 +40,8 @@ pub(crate) struct Record {
     status: u16,
     bytes_in: u64,
     bytes_out: u64,
+    /// What the answer announced: its body is not asked for more.
+    length: Option<u64>,
     /// The answer was sent to its end.
     whole: bool,
 }
@@ -58,6 +61,7 @@ impl Record {
             status: 0,
             bytes_in: 0,
             bytes_out: 0,
+            length: None,
             whole: false,
         }
     }
@@ -89,6 +93,8 @@ impl Record {
     pub(crate) fn finish(mut self, response: Response<Body>, bytes_in: u64) -> Response<Body> {
         self.status = response.status().as_u16();
         self.bytes_in = bytes_in;
+        let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        self.length = length.and_then(|length| length.parse().ok());
         response.map(|body| Watched { body, record: self }.boxed_unsync())
     }
 
@@ -123,7 +129,7 @@ pin_project! {
     impl PinnedDrop for Watched {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            this.record.whole |= this.body.is_end_stream();
+            this.record.whole |= this.body.is_end_stream() || this.record.length == Some(this.record.bytes_out);
             this.record.write();
         }
     }

@@ -89,7 +89,7 @@ fn upload_from_a_page() -> Result<()> {
     ensure!(facts[2] == "put with a header that no rule allows: TypeError", "{facts:?}");
     ensure!(facts[3] == "get: by link", "{facts:?}");
     ensure!(facts[4] == "delete: TypeError", "{facts:?}");
-    ensure!(facts[5] == "an error can be read: 403", "{facts:?}");
+    ensure!(facts[5] == "an error can be read: 400", "{facts:?}");
     Ok(())
 }
 
