@@ -19,6 +19,7 @@ pub mod auth;
 pub mod body;
 pub mod checksum;
 pub mod chunked;
+pub mod compatibility;
 pub mod conditions;
 mod copy_source;
 pub mod cors;
