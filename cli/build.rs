@@ -1,6 +1,6 @@
 //! Makes the one binary that people run smaller in memory (at most 30 MiB idle), and free of a C++ runtime to install.
 //!
-//! Both only where a program is built for the machine it is built on, x86-64 Linux, where LLD is Rust's own linker;
+//! All of it only where a program is built for the machine it is built on, x86-64 Linux, where LLD is Rust's own linker;
 //! elsewhere the binary is merely a little larger.
 
 use std::env;
@@ -15,6 +15,8 @@ fn main() -> std::io::Result<()> {
     if [env::var("TARGET"), env::var("HOST")].iter().any(|one| one.as_deref() != Ok(TARGET)) {
         return Ok(());
     }
+    // Generated code repeats itself: functions of the same instructions become one.
+    println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
     pack_relocations();
     if let (Some(library), Some(out)) = (static_cxx_library(), env::var_os("OUT_DIR")) {
         prefer(&library, Path::new(&out))?;
