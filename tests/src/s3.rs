@@ -247,9 +247,11 @@ fn hmac(key: &[u8], text: &str) -> Result<Vec<u8>> {
 }
 
 fn canonical_query(query: &[(&str, &str)]) -> String {
-    let mut pairs: Vec<String> =
-        query.iter().map(|(name, value)| format!("{}={}", encode(name, false), encode(value, false))).collect();
+    // By name, then value: not by the joined text, for `-` is below `=`.
+    let mut pairs: Vec<(String, String)> =
+        query.iter().map(|(name, value)| (encode(name, false), encode(value, false))).collect();
     pairs.sort();
+    let pairs: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     pairs.join("&")
 }
 

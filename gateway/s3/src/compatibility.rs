@@ -168,7 +168,6 @@ pub const OPERATIONS: &[Operation] = &[
     op("UpdateObjectEncryption", "PUT /b/k?encryption", No),
     op("UploadPart", "PUT /b/k?partNumber=1&uploadId=u", Yes("tests/tests/cluster.rs::multipart_takes_parts_out_of_order_and_retried")),
     op("UploadPartCopy", "PUT /b/k?partNumber=1&uploadId=u", Yes("gateway/tests/s3/copies.rs::parts_are_copied_whole_or_in_ranges")),
-    op("WriteGetObjectResponse", "POST /WriteGetObjectResponse", No),
 ];
 
 /// What requests carry.
