@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use cairn_daemon::Shutdown;
+use http::header::CONNECTION;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -19,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::linger::{Linger, Unread};
 use super::outbound::Body;
 use super::stall::WriteStall;
 use super::tls::Certificates;
@@ -151,11 +153,20 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let io = TokioIo::new(Box::pin(WriteStall::new(stream, self.limits.idle_timeout.0)));
+        let unread = Unread::default();
+        let stream = WriteStall::new(stream, self.limits.idle_timeout.0);
+        let io = TokioIo::new(Box::pin(Linger::new(stream, unread.clone())));
         let Self { handler, peer, limits, shutdown } = self;
         let service = service_fn(move |request| {
-            let handler = handler.clone();
-            async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
+            let (handler, unread) = (handler.clone(), unread.clone());
+            async move {
+                let response = handler.handle(request, peer).await;
+                // A handler closes a connection only because a body was left in it.
+                if response.headers().contains_key(CONNECTION) {
+                    unread.set();
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         let ended = if h2 {
             let connection = http2_builder(&limits).serve_connection(io, service);

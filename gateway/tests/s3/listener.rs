@@ -82,6 +82,23 @@ async fn a_refused_body_is_read_away_so_that_the_answer_is_seen() {
     assert!(said.starts_with("HTTP/1.1 200"), "the connection goes on in step: {said}");
 }
 
+/// More than is read away before the answer: the connection closes, but not under a client that still sends.
+#[tokio::test]
+async fn a_refused_body_does_not_hide_the_answer() {
+    let world = World::new();
+    let gateway = world.gateway().await;
+    let client = gateway.client_with("photos").await;
+    let stranger = Client { secret: "wrong".to_owned(), ..client.clone() };
+    for megabytes in [3, 64] {
+        let length = megabytes << 20;
+        let mut tcp = TcpStream::connect(gateway.address).await.unwrap();
+        tcp.write_all(head(&stranger, length, &[]).as_bytes()).await.unwrap();
+        tcp.write_all(&vec![0; length]).await.unwrap();
+        let (said, closed) = hear(&mut tcp).await;
+        assert!(said.starts_with("HTTP/1.1 403") && closed, "{said}");
+    }
+}
+
 fn hasty() -> Config {
     let mut config = Config::default();
     config.limits.header_timeout = "300ms".parse().unwrap();
