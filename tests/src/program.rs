@@ -8,6 +8,13 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::cluster::Ready;
 
+/// A file of `tests/tests/clients`. Where that is, cargo says when a test runs: a test built from one clone may be run
+/// from another that shares its target directory.
+pub fn script(name: &str) -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(PathBuf::new, PathBuf::from);
+    package.join("tests/clients").join(name)
+}
+
 /// A client program and what a person types to get it.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {

@@ -10,7 +10,7 @@ use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
 use cairn_tests::cluster::Cluster;
-use cairn_tests::program::{Client, Program};
+use cairn_tests::program::{Client, Program, script};
 use cairn_tests::s3::S3;
 use http::Method;
 
@@ -70,12 +70,11 @@ fn a_page_uploads_by_form_and_by_link_across_origins() {
 
 fn upload_from_a_page() -> Result<()> {
     let (Some(browser), Some(program)) = (CHROMIUM.find()?, PYTHON.find()?) else { return Ok(()) };
-    let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     let home = tempfile::tempdir()?;
     let python = Client { program, home: home.path(), ready: &cluster().ready };
-    let template = fs::read_to_string(clients.join("browser_page.html"))?;
+    let template = fs::read_to_string(script("browser_page.html"))?;
     let origin = serve(|origin| {
-        let output = python.output([clients.join("browser_links.py").as_os_str(), origin.as_ref()])?;
+        let output = python.output([script("browser_links.py").as_os_str(), origin.as_ref()])?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(template.replace("LINKS", &String::from_utf8(output.stdout)?))
     })?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use cairn_tests::cluster::Cluster;
 use cairn_tests::pattern;
-use cairn_tests::program::{Client, Program};
+use cairn_tests::program::{Client, Program, script};
 
 const AWS: Program = Program { name: "aws", get: "pip install awscli" };
 const PYTHON: Program =
@@ -75,7 +75,7 @@ fn aws_cli_copies_syncs_and_removes() {
 #[test]
 fn boto3_passes_its_script() {
     with_client(PYTHON, |python, _| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/boto3_tour.py");
+        let script = script("boto3_tour.py");
         println!("{}", python.run([script])?);
         Ok(())
     });
@@ -84,7 +84,7 @@ fn boto3_passes_its_script() {
 #[test]
 fn boto3_passes_each_feature_group() {
     with_client(PYTHON, |python, _| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/boto3_groups.py");
+        let script = script("boto3_groups.py");
         println!("{}", python.run([script])?);
         Ok(())
     });
@@ -93,7 +93,7 @@ fn boto3_passes_each_feature_group() {
 #[test]
 fn minio_py_passes_its_script() {
     with_client(PYTHON, |python, _| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/minio_tour.py");
+        let script = script("minio_tour.py");
         println!("{}", python.run([script])?);
         Ok(())
     });

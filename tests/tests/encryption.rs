@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cairn_tests::cluster::Cluster;
 use cairn_tests::pattern;
-use cairn_tests::program::{Client, Program};
+use cairn_tests::program::{Client, Program, script};
 use cairn_tests::s3::S3;
 use http::Method;
 use md5::{Digest as _, Md5};
@@ -183,7 +183,7 @@ fn boto3_passes_its_script() {
     let test = || -> Result<()> {
         let Some(program) = PYTHON.find()? else { return Ok(()) };
         let home = tempfile::tempdir()?;
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/boto3_sse.py");
+        let script = script("boto3_sse.py");
         let client = Client { program, home: home.path(), ready: &cluster().ready };
         println!("{}", client.run([script])?);
         Ok(())

@@ -1,12 +1,11 @@
 //! POST forms, CORS and the access log on a real cluster, by clients that know nothing of it.
 
-use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use cairn_tests::cluster::{Cluster, Options, wait_until};
-use cairn_tests::program::{Client, Program};
+use cairn_tests::program::{Client, Program, script};
 use cairn_tests::s3::S3;
 use http::Method;
 
@@ -25,7 +24,7 @@ fn boto3_uploads_by_forms_and_asks_across_origins() {
         let Some(program) = PYTHON.find()? else { return Ok(()) };
         let home = tempfile::tempdir()?;
         let python = Client { program, home: home.path(), ready: &cluster().ready };
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/forms_tour.py");
+        let script = script("forms_tour.py");
         println!("{}", python.run([script])?);
         Ok(())
     };
