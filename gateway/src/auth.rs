@@ -85,8 +85,11 @@ async fn prove(core: &Core, op: &Op, signed: &Signed) -> Result<Verified<Princip
         return Ok(verified);
     }
     let key = core.directory.current_key(&core.cluster, &core.secret, op, &id).await?;
-    let key = key.ok_or_else(|| S3Error::new(ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", id))?;
-    Ok(verify(core, signed, key)?)
+    Ok(verify(core, signed, key.ok_or_else(|| no_such_key(&id))?)?)
+}
+
+fn no_such_key(id: &str) -> S3Error {
+    S3Error::new(ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", id)
 }
 
 fn verify(core: &Core, signed: &Signed, key: Arc<Key>) -> Result<Verified<Principal>, S3Error> {
@@ -157,14 +160,10 @@ async fn check(
             if principal.0.row.create_bucket {
                 return Ok(None);
             }
-            let now = core.directory.current_key(&core.cluster, &core.secret, op, &principal.0.id).await?;
-            match now {
-                Some(key) if key.row.create_bucket => Ok(None),
-                Some(_) | None => {
-                    Err(S3Error::with_message(ErrorCode::AccessDenied, "This access key may not create buckets.")
-                        .into())
-                }
+            if current(core, op, principal).await?.row.create_bucket {
+                return Ok(None);
             }
+            Err(S3Error::with_message(ErrorCode::AccessDenied, "This access key may not create buckets.").into())
         }
         Action::List | Action::Read | Action::Write | Action::Owner => {
             let name = access.bucket.ok_or_else(|| Failure::internal("a bucket's right without a bucket"))?;
@@ -189,7 +188,19 @@ async fn reach(
     }
     let bucket = core.directory.current_bucket(&core.cluster, op, name).await?;
     let bucket = bucket.ok_or_else(|| S3Error::new(ErrorCode::NoSuchBucket).field("BucketName", name.as_str()))?;
-    if allows(&bucket, id, access, Freshness::Current) { Ok(bucket) } else { Err(ErrorCode::AccessDenied.into()) }
+    if allows(&bucket, id, access, Freshness::Current) {
+        return Ok(bucket);
+    }
+    // A key that has just been deleted lost its grants with it: what is wrong with it is that it is none.
+    current(core, op, principal).await?;
+    Err(ErrorCode::AccessDenied.into())
+}
+
+/// The principal's key as it is now: the one that verified may have come from the cache.
+async fn current(core: &Core, op: &Op, principal: &Principal) -> Result<Arc<Key>, Failure> {
+    let id = &principal.0.id;
+    let key = core.directory.current_key(&core.cluster, &core.secret, op, id).await?;
+    Ok(key.ok_or_else(|| no_such_key(id))?)
 }
 
 /// Where a bucket's row came from.

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use cairn_proto::admin::v1::expiry::When;
 use cairn_proto::admin::v1::{
-    AllowBucketRequest, ChangeKeyRequest, DenyBucketRequest, EndKeyRotationRequest, Expiry, KeptSecret, Rights,
-    RotateKeyRequest,
+    AllowBucketRequest, ChangeKeyRequest, DeleteKeyRequest, DenyBucketRequest, EndKeyRotationRequest, Expiry,
+    KeptSecret, Rights, RotateKeyRequest,
 };
 use cairn_types::{Clock as _, SystemClock};
 use http::Method;
@@ -83,6 +83,21 @@ async fn an_expired_key_stops_on_every_gateway() {
     change(&one, &client, None, Some(When::InMs(300))).await;
     elsewhere.get("/").await.ok();
     refused_within_the_bound(&elsewhere, "AccessDenied").await;
+}
+
+#[tokio::test]
+async fn a_deleted_key_is_refused_as_none_wherever_it_is_refused() {
+    let world = World::new();
+    let (one, two) = (world.gateway().await, world.gateway().await);
+    one.client_with("photos").await;
+    let client = one.client().await;
+    let there = client.at(two.address);
+    there.get("/").await.ok();
+    let request = DeleteKeyRequest { key: client.access_key.clone() };
+    one.admin().delete_key(request).await.unwrap();
+    // Two still knows the key, and asks before it refuses anything.
+    assert_eq!(there.get("/photos").await.refusal(), (403, "InvalidAccessKeyId"));
+    assert_eq!(client.get("/").await.refusal(), (403, "InvalidAccessKeyId"));
 }
 
 #[tokio::test]
