@@ -190,17 +190,24 @@ impl Cluster {
         sizes?.into_iter().max().context("no process")
     }
 
-    /// What the processes wrote, for failures.
+    /// The end of what the processes wrote, for failures.
     #[must_use]
     pub fn log(&self) -> String {
+        let text = self.whole_log();
+        let start = text.len().saturating_sub(20_000);
+        text.get(start..).unwrap_or(&text).to_owned()
+    }
+
+    /// All that the processes wrote.
+    #[must_use]
+    pub fn whole_log(&self) -> String {
         let mut text = String::new();
         for name in ["parent.log", "revived.log"] {
             if let Ok(mut file) = fs::File::open(self.dir.path().join(name)) {
                 file.read_to_string(&mut text).ok();
             }
         }
-        let start = text.len().saturating_sub(20_000);
-        text.get(start..).unwrap_or(&text).to_owned()
+        text
     }
 
     fn log_file(&self, name: &str) -> Result<fs::File> {

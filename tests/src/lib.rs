@@ -6,6 +6,7 @@ pub mod cost;
 pub mod history;
 pub mod inside;
 pub mod load;
+pub mod operator;
 pub mod powerfs;
 pub mod program;
 pub mod s3;

@@ -3,6 +3,8 @@
 //! It signs by AWS's description of Signature Version 4 (header form), sends exactly what it is told, and returns
 //! every answer as it came: tests look at status, headers and bytes.
 
+mod links;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -92,6 +94,35 @@ impl S3 {
         }
     }
 
+    /// The same gateway, asked by another key, on a connection of its own.
+    #[must_use]
+    pub fn by(&self, access_key: &str, secret_key: &str) -> Self {
+        Self {
+            host: self.host.clone(),
+            region: self.region.clone(),
+            access_key: access_key.to_owned(),
+            secret_key: secret_key.to_owned(),
+            patience: self.patience,
+            connection: None,
+        }
+    }
+
+    /// `host:port` of its gateway.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    #[must_use]
+    pub fn access_key(&self) -> &str {
+        &self.access_key
+    }
+
+    #[must_use]
+    pub fn secret_key(&self) -> &str {
+        &self.secret_key
+    }
+
     /// A client of the cluster's first gateway.
     pub fn first(ready: &Ready) -> Result<Self> {
         Ok(Self::new(ready.s3_endpoint.as_deref().context("no S3 endpoint")?, ready))
@@ -174,11 +205,7 @@ impl S3 {
         let canonical = format!("{method}\n{uri}\n{query}\n{lines}\n{names}\n{UNSIGNED}");
         let scope = format!("{date}/{}/s3/aws4_request", self.region);
         let to_sign = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", hex::encode(Sha256::digest(canonical)));
-        let mut key = hmac(format!("AWS4{}", self.secret_key).as_bytes(), date)?;
-        for part in [self.region.as_str(), "s3", "aws4_request"] {
-            key = hmac(&key, part)?;
-        }
-        let signature = hex::encode(hmac(&key, &to_sign)?);
+        let signature = self.signature(date, &to_sign)?;
         let access = &self.access_key;
         // Said also where it is zero: S3 wants to know before the body comes.
         let length = body.len();
@@ -194,6 +221,15 @@ impl S3 {
         let authorization =
             format!("AWS4-HMAC-SHA256 Credential={access}/{scope}, SignedHeaders={names}, Signature={signature}");
         Ok(request.header("authorization", authorization).body(Full::new(body))?)
+    }
+
+    /// The signature of `text` on a day, in hexadecimal digits.
+    fn signature(&self, date: &str, text: &str) -> Result<String> {
+        let mut key = hmac(format!("AWS4{}", self.secret_key).as_bytes(), date)?;
+        for part in [self.region.as_str(), "s3", "aws4_request"] {
+            key = hmac(&key, part)?;
+        }
+        Ok(hex::encode(hmac(&key, text)?))
     }
 
     /// Sends a request as it is.
