@@ -5,11 +5,14 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cairn_tests::cluster::{Cluster, Options, alive, with_cluster};
 use cairn_tests::s3::S3;
 use cairn_tests::{full, pattern};
 use http::Method;
+use md5::{Digest as _, Md5};
 
 /// All of this together may cost a daemon this much memory.
 const GROWTH_LIMIT: u64 = 96 << 20;
@@ -200,7 +203,8 @@ fn xml_bombs_are_refused() {
         let deep = format!("{}{}", "<a>".repeat(20_000), "</a>".repeat(20_000));
         let huge = format!("<Delete><Object><Key>{}</Key></Object></Delete>", "k".repeat(3 << 20));
         for body in [entities.to_owned(), many, siblings, deep, huge, "<Unknown/>".to_owned(), "<Delete>".to_owned()] {
-            let reply = s3.send(Method::POST, &path, &[("delete", "")], &[], body).await?;
+            let md5 = STANDARD.encode(Md5::digest(&body));
+            let reply = s3.send(Method::POST, &path, &[("delete", "")], &[("content-md5", &md5)], body).await?;
             ensure!(reply.status == 400, "expected 400, got {}: {}", reply.status, reply.text());
         }
         Ok(())

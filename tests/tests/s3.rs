@@ -4,7 +4,6 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use cairn_s3::compatibility::{FIELDS, OPERATIONS, Support};
 use cairn_tests::cluster::{Cluster, Options};
 use cairn_tests::pattern;
 use cairn_tests::s3::{Reply, S3};
@@ -460,54 +459,6 @@ fn unset_configuration_is_its_own_404_and_a_refused_one_stays_unset() {
         refused(&bucket.get("k", &[]).await?, 404, "NoSuchKey")?;
         bucket.put("k", &[("x-amz-acl", "private"), ("x-amz-tagging", "")], "x").await?.expect(200)?;
         Ok(())
-    });
-}
-
-/// Sends what `request` says (a line of the list of what is built) of bucket and key `b` and `k`, with one header.
-async fn as_listed(s3: &mut S3, request: &str, header: Option<(&str, &str)>, body: &'static str) -> Result<Reply> {
-    let (method, target) = request.split_once(' ').context("a method and a target")?;
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let path = match path.strip_prefix("/b") {
-        Some(rest) => format!("/listed{rest}"),
-        None => path.to_owned(),
-    };
-    let query: Vec<(&str, &str)> = query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .collect();
-    s3.send(method.parse()?, &path, &query, header.as_slice(), body).await
-}
-
-/// docs/s3-compatibility.md does not lie about what is missing.
-#[test]
-fn what_is_not_built_says_so_and_changes_nothing() {
-    run("listed", async |bucket| {
-        bucket.put("k", &[], "as it was").await?.expect(200)?;
-        let (mut missing, mut lies) = (0, Vec::new());
-        for operation in OPERATIONS.iter().filter(|operation| operation.support == Support::No) {
-            let reply = as_listed(&mut bucket.s3, operation.request, None, "<X/>").await?;
-            lies.extend(
-                refused(&reply, 501, "NotImplemented").err().map(|error| format!("{}: {error}", operation.name)),
-            );
-            missing += 1;
-        }
-        for field in FIELDS.iter().filter(|field| field.support == Support::No) {
-            let name = field.name.split(':').next().unwrap_or(field.name);
-            let listed = OPERATIONS.iter().find(|operation| operation.name == field.of).context(field.of)?;
-            let (request, body) = match field.of {
-                "CreateBucket" => ("PUT /b-other", ""),
-                "PutObject" => (listed.request, "changed"),
-                _ => (listed.request, ""),
-            };
-            let reply = as_listed(&mut bucket.s3, request, Some((name, field.value)), body).await?;
-            lies.extend(refused(&reply, 501, "NotImplemented").err().map(|error| format!("{}: {error}", field.name)));
-            missing += 1;
-        }
-        ensure!(missing > 40, "the list was not walked");
-        ensure!(lies.is_empty(), "{}", lies.join("\n"));
-        ensure!(bucket.get("k", &[]).await?.expect(200)?.body == "as it was");
-        bucket.s3.send(Method::HEAD, "/listed-other", &[], &[], NOTHING).await?.expect(404).map(drop)
     });
 }
 

@@ -99,6 +99,9 @@ impl BodySpec {
     /// AWS refuses a request that names its checksum algorithm and then sends no value of it.
     pub(crate) fn require_announced_checksum(&self, fields: &Fields<'_>) -> Result<(), S3Error> {
         let Some(name) = fields.amz("x-amz-sdk-checksum-algorithm")? else { return Ok(()) };
+        if Algorithm::is_not_built(&name) {
+            return Err(S3Error::not_implemented(&format!("x-amz-sdk-checksum-algorithm: {name}")));
+        }
         let why = match (Algorithm::from_name(&name), self.checksum_algorithm()) {
             (Some(announced), Some(sent)) if announced == sent => return Ok(()),
             (Some(_), None) => {
@@ -108,6 +111,15 @@ impl BodySpec {
             _ => "Value for x-amz-sdk-checksum-algorithm header is invalid.",
         };
         Err(S3Error::with_message(ErrorCode::InvalidRequest, why))
+    }
+
+    /// AWS refuses some documents that come without a digest.
+    pub(crate) fn require_digest(&self, missing: &str) -> Result<(), S3Error> {
+        if self.content_md5.is_some() || self.checksum_algorithm().is_some() {
+            return Ok(());
+        }
+        let message = format!("Missing required header for this request: {missing}");
+        Err(S3Error::with_message(ErrorCode::InvalidRequest, message))
     }
 
     /// The algorithm to compute over the body, where the client uses one.
@@ -209,8 +221,12 @@ fn read_trailer(fields: &Fields<'_>, framing: Framing) -> Result<Option<Algorith
     let why = match framing {
         Framing::Plain | Framing::Chunked(ChunkMode::Signed) => "x-amz-trailer is there, but the body has no trailer.",
         Framing::Chunked(ChunkMode::SignedTrailer | ChunkMode::Unsigned) => {
-            if let Some(algorithm) = Algorithm::from_header(&text.trim().to_ascii_lowercase()) {
+            let name = text.trim().to_ascii_lowercase();
+            if let Some(algorithm) = Algorithm::from_header(&name) {
                 return Ok(Some(algorithm));
+            }
+            if name.strip_prefix("x-amz-checksum-").is_some_and(Algorithm::is_not_built) {
+                return Err(S3Error::not_implemented(&format!("x-amz-trailer: {name}")));
             }
             "The value specified in the x-amz-trailer header is not supported"
         }

@@ -21,6 +21,9 @@ pub enum Algorithm {
     Sha256,
 }
 
+/// Algorithms of AWS that are not built here.
+const NOT_BUILT: [&str; 5] = ["MD5", "SHA512", "XXHASH128", "XXHASH3", "XXHASH64"];
+
 impl Algorithm {
     pub const ALL: [Algorithm; 5] =
         [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64Nvme, Algorithm::Sha1, Algorithm::Sha256];
@@ -59,6 +62,12 @@ impl Algorithm {
             Algorithm::Sha1 => "SHA1",
             Algorithm::Sha256 => "SHA256",
         }
+    }
+
+    /// Whether AWS has an algorithm of this name, in either case, and we have not.
+    #[must_use]
+    pub fn is_not_built(name: &str) -> bool {
+        NOT_BUILT.into_iter().any(|missing| missing.eq_ignore_ascii_case(name))
     }
 
     /// By its name, in either case.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cairn_s3::compatibility::{FIELDS, OPERATIONS, Support, document};
+use cairn_s3::compatibility::{EVERY, OPERATIONS, Place, Support, document, fields};
 use cairn_s3::operation::Unset;
 
 fn root() -> PathBuf {
@@ -24,7 +24,7 @@ fn the_document_is_the_list() {
 
 #[test]
 fn what_is_built_names_its_test() {
-    let supports = OPERATIONS.iter().map(|one| one.support).chain(FIELDS.iter().map(|one| one.support));
+    let supports = OPERATIONS.iter().map(|one| one.support).chain(fields().map(|one| one.support));
     for test in supports.filter_map(Support::test) {
         let (file, function) = test.split_once("::").unwrap();
         let text = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -39,5 +39,21 @@ fn operations_are_named_once_and_none_that_the_gateway_knows_is_missing() {
     for unset in Unset::ALL {
         let listed = OPERATIONS.iter().find(|one| one.name == unset.name());
         assert!(listed.is_some_and(|one| one.support != Support::No), "{}", unset.name());
+    }
+}
+
+#[test]
+fn fields_are_of_operations_and_what_is_missing_can_be_asked_for() {
+    let topics: BTreeSet<&str> = fields().map(|one| one.topic).collect();
+    assert_eq!(topics.len(), fields().count(), "a topic is a row's name");
+    for field in fields() {
+        for name in field.of.iter().filter(|_| field.of != EVERY) {
+            let listed = OPERATIONS.iter().find(|one| one.name == *name);
+            assert!(listed.is_some_and(|one| one.support != Support::No), "{}: {name}", field.topic);
+        }
+        assert!(field.support != Support::No || !field.lacking.is_empty(), "{} cannot be walked", field.topic);
+        let each =
+            field.place != Place::Element || field.lacking.is_empty() || field.lacking.len() == field.names.len();
+        assert!(each, "{}: a value for each element", field.topic);
     }
 }

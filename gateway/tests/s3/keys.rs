@@ -234,7 +234,7 @@ async fn writes_within_a_prefix_stay_there() {
         assert_eq!(refused.refusal(), DENIED);
     }
     let body = "<Delete><Object><Key>in/a</Key></Object><Object><Key>out/a</Key></Object></Delete>";
-    let reply = guest.post("/photos?delete", body).await.ok();
+    let reply = guest.delete_many("photos", body).await.ok();
     assert_eq!((reply.all("Key"), reply.all("Code")), (vec!["in/a", "out/a"], vec!["AccessDenied"]));
     assert_eq!(owner.get("/photos/out/a").await.ok().text(), "x");
     // Rights are taken where they are, and then nothing is left.
@@ -262,7 +262,7 @@ async fn deletions_by_stale_grants_are_not_refused() {
     there.put("/photos/in/a", "x").await.ok();
     // Two's cached row knows nothing of this.
     allow_within(&one, &guest, "photos", WRITE, "out/").await;
-    let reply = there.post("/photos?delete", "<Delete><Object><Key>out/a</Key></Object></Delete>").await.ok();
+    let reply = there.delete_many("photos", "<Delete><Object><Key>out/a</Key></Object></Delete>").await.ok();
     assert_eq!(reply.all("Code"), Vec::<&str>::new(), "{}", reply.text());
 }
 

@@ -289,7 +289,7 @@ async fn many_keys_are_deleted_at_once() {
         }
     }
     xml += "<Object><Key>never-there</Key></Object></Delete>";
-    let deleted = client.post("/photos?delete", xml).await.ok();
+    let deleted = client.delete_many("photos", xml).await.ok();
     assert_eq!(deleted.all("Deleted").len(), 90);
     assert_eq!(deleted.all("Error").len(), 1);
     assert_eq!(
@@ -299,10 +299,10 @@ async fn many_keys_are_deleted_at_once() {
     let left = client.get("/photos?list-type=2").await.ok();
     assert_eq!(left.all("Key").len(), 11);
     let quiet = "<Delete><Quiet>true</Quiet><Object><Key>6</Key></Object></Delete>";
-    let quiet = client.post("/photos?delete", quiet).await.ok();
+    let quiet = client.delete_many("photos", quiet).await.ok();
     assert!(quiet.all("Deleted").is_empty());
     let many: String = (0..1001).map(|number| format!("<Object><Key>{number}</Key></Object>")).collect();
-    let refused = client.post("/photos?delete", format!("<Delete>{many}</Delete>")).await;
+    let refused = client.delete_many("photos", format!("<Delete>{many}</Delete>")).await;
     assert_eq!(refused.refusal(), (400, "MalformedXML"));
 }
 

@@ -32,12 +32,19 @@ impl Head<'_> {
                 self.setting(method, BucketSetting { bucket, setting })
             }
             (&Method::GET, Some(name)) => match unset(name, self.fields.query().has("id")) {
+                Some(what) if let Some(token) = self.fields.query().non_empty("continuation-token") => {
+                    // There are no configurations, so there never was a page to go on from.
+                    let message = format!("{} never gave such a token.", what.name());
+                    Err(S3Error::invalid_argument("continuation-token", token, message))
+                }
                 Some(what) => Ok(Operation::ReadUnset(ReadUnset { bucket, key: None, version: None, what })),
                 None => not_built("GET", name),
             },
             (&Method::HEAD, None) => Ok(Operation::HeadBucket(bucket)),
             (&Method::POST, Some("delete")) => {
                 conditions::refuse_all(&self.fields)?;
+                self.body.require_announced_checksum(&self.fields)?;
+                self.body.require_digest("Content-MD5")?;
                 Ok(Operation::DeleteObjects(DeleteObjects { bucket }))
             }
             (&Method::POST, None) => self.form(bucket),
@@ -73,12 +80,8 @@ impl Head<'_> {
             return Ok(Operation::DeleteSetting(of));
         }
         self.body.require_announced_checksum(&self.fields)?;
-        let has_checksum = self.body.content_md5.is_some() || self.body.checksum_algorithm().is_some();
-        if setting.needs_checksum() && !has_checksum {
-            return Err(S3Error::with_message(
-                ErrorCode::InvalidRequest,
-                "Missing required header for this request: Content-MD5 OR x-amz-checksum-*",
-            ));
+        if setting.needs_checksum() {
+            self.body.require_digest("Content-MD5 OR x-amz-checksum-*")?;
         }
         Ok(Operation::PutSetting(of))
     }

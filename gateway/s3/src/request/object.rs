@@ -193,6 +193,9 @@ fn unset(name: &str) -> Option<Unset> {
 /// `x-amz-checksum-algorithm`, of copies and new uploads.
 pub(super) fn checksum_algorithm(fields: &Fields<'_>) -> Result<Option<Algorithm>, S3Error> {
     let Some(name) = fields.amz("x-amz-checksum-algorithm")? else { return Ok(None) };
+    if Algorithm::is_not_built(&name) {
+        return Err(S3Error::not_implemented(&format!("x-amz-checksum-algorithm: {name}")));
+    }
     Algorithm::from_name(&name).map(Some).ok_or_else(|| {
         S3Error::with_message(
             ErrorCode::InvalidRequest,

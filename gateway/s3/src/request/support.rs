@@ -9,11 +9,12 @@ use crate::lifecycle::MINIMUM_SIZE_OF_TRANSITIONS;
 use crate::query::Query;
 
 /// Sub-resources of buckets and objects that AWS documents. A request names at most one.
-const SUB_RESOURCES: [&str; 40] = [
+const SUB_RESOURCES: [&str; 42] = [
     "abac",
     "accelerate",
     "acl",
     "analytics",
+    "annotation",
     "append",
     "attributes",
     "cors",
@@ -25,6 +26,7 @@ const SUB_RESOURCES: [&str; 40] = [
     "lifecycle",
     "location",
     "logging",
+    "metadataAnnotationTable",
     "metadataConfiguration",
     "metadataInventoryTable",
     "metadataJournalTable",
@@ -101,10 +103,14 @@ const ACCEPTED: [&str; 41] = [
 ];
 
 /// `x-amz-*` fields of which these values, in any case, ask for nothing that is not so anyway.
-const ACCEPTED_VALUES: [(&str, &[&str]); 8] = [
+const ACCEPTED_VALUES: [(&str, &[&str]); 10] = [
     ("x-amz-acl", &["private", "bucket-owner-full-control"]),
+    // The name space of all buckets that are not one account's in one region.
+    ("x-amz-bucket-namespace", &["global"]),
     ("x-amz-bucket-object-lock-enabled", &["false"]),
     ("x-amz-bypass-governance-retention", &["false"]),
+    // Nothing has annotations, so both directives copy the same.
+    ("x-amz-object-annotation-directive", &["COPY", "EXCLUDE"]),
     ("x-amz-object-ownership", &["BucketOwnerEnforced"]),
     // Nothing is ever archived, so no object has a restore status to show.
     ("x-amz-optional-object-attributes", &["RestoreStatus"]),
@@ -116,15 +122,20 @@ const ACCEPTED_VALUES: [(&str, &[&str]); 8] = [
 ];
 
 /// Storage classes AWS has and we have not.
-const STORAGE_CLASSES: [&str; 9] = [
+const STORAGE_CLASSES: [&str; 14] = [
+    "AWS_BACKUP_LOW_COST_WARM",
+    "AWS_BACKUP_WARM",
     "DEEP_ARCHIVE",
     "EXPRESS_ONEZONE",
+    "FSX_ONTAP",
+    "FSX_OPENZFS",
     "GLACIER",
     "GLACIER_IR",
     "INTELLIGENT_TIERING",
     "ONEZONE_IA",
     "OUTPOSTS",
     "REDUCED_REDUNDANCY",
+    "SNOW",
     "STANDARD_IA",
 ];
 

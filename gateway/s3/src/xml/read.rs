@@ -153,6 +153,9 @@ fn completed_part(part: Element) -> Result<CompletedPart, S3Error> {
                     return Err(malformed());
                 }
             }
+            (name, None) if name.strip_prefix("Checksum").is_some_and(Algorithm::is_not_built) => {
+                return Err(S3Error::not_implemented(&format!("CompleteMultipartUpload.Part.{name}")));
+            }
             (_, None) => return Err(malformed()),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cairn_s3::auth::{Payload, Signer};
 use cairn_s3::checksum::Algorithm;
@@ -13,6 +15,7 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use md5::{Digest as _, Md5};
 use tokio::net::TcpStream;
 
 #[derive(Clone)]
@@ -118,6 +121,13 @@ impl Client {
 
     pub(crate) async fn post(&self, target: &str, body: impl Into<Bytes>) -> Reply {
         self.send(Draft::new(Method::POST, target).body(body)).await
+    }
+
+    /// DeleteObjects, with the digest it must have.
+    pub(crate) async fn delete_many(&self, bucket: &str, body: impl Into<Bytes>) -> Reply {
+        let body = body.into();
+        let md5 = STANDARD.encode(Md5::digest(&body));
+        self.send(Draft::new(Method::POST, &format!("/{bucket}?delete")).header("content-md5", md5).body(body)).await
     }
 
     /// Signed, with the SHA-256 of the body.

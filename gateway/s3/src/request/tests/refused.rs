@@ -32,10 +32,14 @@ fn every_unbuilt_thing_is_501() {
         "GET session",
         "POST metadataConfiguration",
         "GET metadataTable",
+        "PUT metadataAnnotationTable",
         "PUT something-new",
         "DELETE something-new",
     ];
     let object = [
+        "GET annotation&annotationName=a",
+        "PUT annotation&annotationName=a",
+        "DELETE annotation&annotationName=a",
         "PUT acl",
         "PUT tagging",
         "PUT retention",
@@ -103,6 +107,44 @@ fn every_unbuilt_header_is_501_with_its_name() {
 }
 
 #[test]
+fn fields_that_change_nothing_are_accepted() {
+    for (name, values, other) in [
+        ("x-amz-bucket-namespace", &["global"][..], "account-regional"),
+        ("x-amz-object-annotation-directive", &["COPY", "EXCLUDE"], "MOVE"),
+        ("x-amz-optional-object-attributes", &["RestoreStatus"], "Tags"),
+        ("x-amz-request-payer", &["requester"], "owner"),
+        ("x-amz-tagging-directive", &["COPY", "REPLACE"], "MOVE"),
+        ("x-amz-transition-default-minimum-object-size", &["all_storage_classes_128K"], "varies_by_storage_class"),
+    ] {
+        for value in values {
+            assert_eq!(code("PUT", "/bucket/key", &[EMPTY, (name, value)]), None, "{name}: {value}");
+        }
+        assert_eq!(code("PUT", "/bucket/key", &[EMPTY, (name, other)]), Some(ErrorCode::NotImplemented), "{name}");
+    }
+}
+
+#[test]
+fn checksums_that_are_not_built_are_501() {
+    for name in ["SHA512", "MD5", "XXHASH64", "XXHASH3", "xxhash128"] {
+        let trailer = format!("x-amz-checksum-{}", name.to_ascii_lowercase());
+        let chunked = [
+            ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            ("x-amz-decoded-content-length", "0"),
+            ("x-amz-trailer", trailer.as_str()),
+        ];
+        for (method, uri, headers) in [
+            ("PUT", "/bucket/key", &[EMPTY, ("x-amz-sdk-checksum-algorithm", name)][..]),
+            ("PUT", "/bucket/key", &[EMPTY, (trailer.as_str(), "AAAA")]),
+            ("PUT", "/bucket/key", &chunked),
+            ("POST", "/bucket?delete", &[EMPTY, ("x-amz-sdk-checksum-algorithm", name)]),
+            ("POST", "/bucket/key?uploads", &[EMPTY, ("x-amz-checksum-algorithm", name)]),
+        ] {
+            assert_eq!(code(method, uri, headers), Some(ErrorCode::NotImplemented), "{method} {uri} {headers:?}");
+        }
+    }
+}
+
+#[test]
 fn preconditions_are_never_dropped() {
     let date = "Sun, 06 Nov 1994 08:49:37 GMT";
     let part = format!("/bucket/key?uploadId={UPLOAD}&partNumber=1");
@@ -145,6 +187,8 @@ fn bad_parameters_are_400() {
         ("GET", "/bucket?list-type=3".into(), vec![], ErrorCode::InvalidArgument),
         ("GET", "/bucket?versions&version-id-marker=a".into(), vec![], ErrorCode::InvalidArgument),
         ("GET", "/bucket?acl&policy".into(), vec![], ErrorCode::InvalidArgument),
+        ("GET", "/bucket?inventory&continuation-token=a".into(), vec![], ErrorCode::InvalidArgument),
+        ("POST", "/bucket?delete".into(), vec![EMPTY], ErrorCode::InvalidRequest),
         ("GET", "/?max-buckets=0".into(), vec![], ErrorCode::InvalidArgument),
         ("GET", "/bucket/key?versionId=".into(), vec![], ErrorCode::InvalidArgument),
         ("GET", "/bucket/key?partNumber=0".into(), vec![], ErrorCode::InvalidArgument),

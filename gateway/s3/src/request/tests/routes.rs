@@ -28,7 +28,7 @@ fn one_of_each() -> Vec<Case> {
         ("ListObjectsV2", "GET", "/bucket?list-type=2".into(), vec![]),
         ("ListObjectVersions", "GET", "/bucket?versions".into(), vec![]),
         ("ListMultipartUploads", "GET", "/bucket?uploads".into(), vec![]),
-        ("DeleteObjects", "POST", "/bucket?delete".into(), vec![]),
+        ("DeleteObjects", "POST", "/bucket?delete".into(), vec![MD5]),
         ("PostObject", "POST", "/bucket".into(), vec![("content-type", "multipart/form-data; boundary=a")]),
         ("PutObject", "PUT", "/bucket/key".into(), vec![EMPTY]),
         ("GetObject", "GET", "/bucket/key".into(), vec![]),

@@ -123,6 +123,8 @@ fn part_lists_are_strict() {
         ("<Part><PartNumber>1</PartNumber></Part>".into(), ErrorCode::MalformedXML),
         ("<Part><ETag>a</ETag></Part>".into(), ErrorCode::MalformedXML),
         (part("1").replace("</Part>", "<ChecksumCRC32>A</ChecksumCRC32></Part>"), ErrorCode::InvalidRequest),
+        (part("1").replace("</Part>", "<ChecksumMD5>A</ChecksumMD5></Part>"), ErrorCode::NotImplemented),
+        (part("1").replace("</Part>", "<ChecksumSHA512>A</ChecksumSHA512></Part>"), ErrorCode::NotImplemented),
         (part("1").replace("</Part>", "<ChecksumMD6>A</ChecksumMD6></Part>"), ErrorCode::MalformedXML),
     ] {
         let body = format!("<CompleteMultipartUpload>{inside}</CompleteMultipartUpload>");
