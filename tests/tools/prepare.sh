@@ -49,8 +49,10 @@ prepare_rust() {
   fi
 }
 
-# cargo-deny, built once from crates.io beside the caches; quickly, for nobody waits for it to run.
+# cargo-deny, built once from crates.io beside the caches; quickly, for nobody waits for it to run. It judges every
+# crate in the lock file, those of other systems and engines too, which no build has downloaded.
 prepare_deny() {
+  cargo fetch --quiet --locked
   local tools="${XDG_CACHE_HOME:-$HOME/.cache}/cairn/tools"
   PATH="$tools/bin:$PATH"
   command -v cargo-deny >/dev/null && return

@@ -64,7 +64,7 @@ impl Cors {
     /// The first rule counts that allows the origin, the method and every header asked for.
     #[must_use]
     pub fn preflight(&self, asked: &Preflight) -> Option<Grant> {
-        let origin = HeaderValue::from_str(&asked.origin).ok()?;
+        let origin = HeaderValue::from_str(&asked.origin).ok().filter(|origin| origin.to_str().is_ok())?;
         let rule = self.rules.iter().find(|rule| {
             rule.allows(&asked.origin, &asked.method)
                 && asked.headers.iter().all(|name| rule.headers.iter().any(|pattern| pattern.matches(name)))

@@ -54,13 +54,18 @@ impl FromStr for ETag {
     fn from_str(text: &str) -> Result<Self, NotAnETag> {
         let bare = unquote(text);
         let (digest, parts) = match bare.split_once('-') {
-            Some((digest, parts)) => (digest, Some(parts.parse().map_err(|_| NotAnETag)?)),
+            Some((digest, parts)) => (digest, Some(count(parts).ok_or(NotAnETag)?)),
             None => (bare, None),
         };
         let mut md5 = [0; 16];
         hex::decode_to_slice(digest, &mut md5).map_err(|_| NotAnETag)?;
         Ok(parts.map_or(ETag::Md5(md5), |parts| ETag::Multipart { md5, parts }))
     }
+}
+
+/// A number of parts, written as we write it.
+fn count(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|parts: &u32| parts.to_string() == text)
 }
 
 /// The text between double quotes, or the text itself.
@@ -80,7 +85,15 @@ mod tests {
         assert_eq!(tag.quoted(), "\"d41d8cd98f00b204e9800998ecf8427e\"");
         let multipart: ETag = "d41d8cd98f00b204e9800998ecf8427e-12".parse().unwrap();
         assert_eq!(multipart.to_string(), "d41d8cd98f00b204e9800998ecf8427e-12");
-        for bad in ["", "\"", "abc", "d41d8cd98f00b204e9800998ecf8427e-", "d41d8cd98f00b204e9800998ecf8427e-x"] {
+        for bad in [
+            "",
+            "\"",
+            "abc",
+            "d41d8cd98f00b204e9800998ecf8427e-",
+            "d41d8cd98f00b204e9800998ecf8427e-x",
+            "d41d8cd98f00b204e9800998ecf8427e-+2",
+            "d41d8cd98f00b204e9800998ecf8427e-02",
+        ] {
             assert_eq!(bad.parse::<ETag>(), Err(NotAnETag), "{bad}");
         }
     }

@@ -29,6 +29,8 @@ pub mod error;
 mod etag;
 mod fields;
 pub mod form;
+#[cfg(test)]
+mod fuzz;
 pub mod headers;
 mod key;
 pub mod lifecycle;

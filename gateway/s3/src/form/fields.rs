@@ -99,13 +99,13 @@ impl Form {
         if value.len() > self.room(name)? || self.fields.len() == MAX_FIELDS {
             return Err(ErrorCode::MaxPostPreDataLengthExceededError.into());
         }
-        self.bytes += name.len() + value.len();
         let name = name.to_ascii_lowercase();
         let value = String::from_utf8(value)
             .map_err(|_| S3Error::invalid_argument(&name, "", "The fields of a form must be UTF-8."))?;
         if self.get(&name).is_some() && !is_ignored(&name) {
             return Err(S3Error::invalid_argument(&name, "", "POST requires exactly one value of each field."));
         }
+        self.bytes += name.len() + value.len();
         self.fields.push((name, value));
         Ok(())
     }

@@ -354,6 +354,7 @@ fn fields_are_bounded() {
     assert!(form.room(&"n".repeat(1000)).is_err());
     assert_eq!(form.add("KEY", vec![]).unwrap_err().code(), ErrorCode::InvalidArgument, "twice");
     assert_eq!(form.add("bytes", vec![0xff]).unwrap_err().code(), ErrorCode::InvalidArgument);
+    assert_eq!(form.room("more").unwrap(), (20 << 10) - 3 - 20_000 - 4, "what was refused takes no room");
     let mut many = Form::default();
     assert!((0..1000).any(|_| many.add("x-ignore-a", vec![]).is_err()), "empty fields are bounded too");
 }

@@ -66,7 +66,7 @@ pub fn create_bucket(body: &[u8]) -> Result<Option<String>, S3Error> {
     let mut region = None;
     for child in root.children {
         match child.name.as_str() {
-            "LocationConstraint" => region = Some(child.into_text()?),
+            "LocationConstraint" => put(&mut region, child.into_text()?)?,
             "Location" | "Bucket" | "Tags" => {
                 return Err(S3Error::not_implemented(&format!("CreateBucketConfiguration.{}", child.name)));
             }
@@ -80,18 +80,18 @@ pub fn create_bucket(body: &[u8]) -> Result<Option<String>, S3Error> {
 pub fn delete(body: &[u8]) -> Result<Delete, S3Error> {
     let max_elements = (MAX_DELETE_KEYS + 1) * ELEMENTS_EACH;
     let root = Element::parse(body, MAX_DELETE_BYTES, max_elements)?.expect_root("Delete")?;
-    let mut delete = Delete { entries: Vec::new(), quiet: false };
+    let (mut entries, mut quiet) = (Vec::new(), None);
     for child in root.children {
         match child.name.as_str() {
-            "Quiet" => delete.quiet = boolean(&child.into_text()?)?,
-            "Object" => delete.entries.push(delete_entry(child)?),
+            "Quiet" => put(&mut quiet, boolean(&child.into_text()?)?)?,
+            "Object" => entries.push(delete_entry(child)?),
             _ => return Err(malformed()),
         }
     }
-    if delete.entries.is_empty() || delete.entries.len() > MAX_DELETE_KEYS {
+    if entries.is_empty() || entries.len() > MAX_DELETE_KEYS {
         return Err(malformed());
     }
-    Ok(delete)
+    Ok(Delete { entries, quiet: quiet.unwrap_or(false) })
 }
 
 fn delete_entry(object: Element) -> Result<DeleteEntry, S3Error> {
@@ -99,9 +99,9 @@ fn delete_entry(object: Element) -> Result<DeleteEntry, S3Error> {
     let (mut key, mut version, mut if_match) = (None, None, None);
     for child in object.children {
         match child.name.as_str() {
-            "Key" => key = Some(ObjectKey::new(child.into_text()?.into_bytes())?),
-            "VersionId" => version = Some(child.into_text()?),
-            "ETag" => if_match = Some(child.into_text()?),
+            "Key" => put(&mut key, ObjectKey::new(child.into_text()?.into_bytes())?)?,
+            "VersionId" => put(&mut version, child.into_text()?)?,
+            "ETag" => put(&mut if_match, child.into_text()?)?,
             "LastModifiedTime" | "Size" => {
                 return Err(S3Error::not_implemented(&format!("Delete.Object.{}", child.name)));
             }
@@ -139,8 +139,8 @@ fn completed_part(part: Element) -> Result<CompletedPart, S3Error> {
     for child in part.children {
         let algorithm = Algorithm::ALL.into_iter().find(|algorithm| algorithm.element() == child.name);
         match (child.name.as_str(), algorithm) {
-            ("PartNumber", _) => number = Some(part_number(&child.into_text()?)?),
-            ("ETag", _) => etag = Some(unquote(child.into_text()?.trim()).to_owned()),
+            ("PartNumber", _) => put(&mut number, part_number(&child.into_text()?)?)?,
+            ("ETag", _) => put(&mut etag, unquote(child.into_text()?.trim()).to_owned())?,
             (_, Some(algorithm)) => {
                 let text = child.into_text()?;
                 let value = Checksum::from_base64(algorithm, &text).ok_or_else(|| {
@@ -149,9 +149,7 @@ fn completed_part(part: Element) -> Result<CompletedPart, S3Error> {
                         format!("Value for {} in a part is invalid.", algorithm.element()),
                     )
                 })?;
-                if checksum.replace(value).is_some() {
-                    return Err(malformed());
-                }
+                put(&mut checksum, value)?;
             }
             (name, None) if name.strip_prefix("Checksum").is_some_and(Algorithm::is_not_built) => {
                 return Err(S3Error::not_implemented(&format!("CompleteMultipartUpload.Part.{name}")));
@@ -177,6 +175,11 @@ fn boolean(text: &str) -> Result<bool, S3Error> {
         "false" | "False" | "FALSE" | "0" | "" => Ok(false),
         _ => Err(malformed()),
     }
+}
+
+/// Keeps what may stand there once: of two, one would be dropped.
+fn put<T>(place: &mut Option<T>, value: T) -> Result<(), S3Error> {
+    if place.replace(value).is_some() { Err(malformed()) } else { Ok(()) }
 }
 
 fn malformed() -> S3Error {

@@ -65,6 +65,9 @@ fn deletes_are_strict() {
         ("<Delete><Object><Key>a</Key></Object></Delete><Delete/>", ErrorCode::MalformedXML),
         ("<Delete><Object><Key>a</Key></Object></Delete>text", ErrorCode::MalformedXML),
         ("<Delete><Quiet>maybe</Quiet><Object><Key>a</Key></Object></Delete>", ErrorCode::MalformedXML),
+        ("<Delete><Object><Key>a</Key><Key>b</Key></Object></Delete>", ErrorCode::MalformedXML),
+        ("<Delete><Object><Key>a</Key><ETag>a</ETag><ETag>b</ETag></Object></Delete>", ErrorCode::MalformedXML),
+        ("<Delete><Quiet>1</Quiet><Quiet>0</Quiet><Object><Key>a</Key></Object></Delete>", ErrorCode::MalformedXML),
         ("<Delete><Object><Key></Key></Object></Delete>", ErrorCode::InvalidURI),
         ("<Delete><Object><Key>a</Key><Size>1</Size></Object></Delete>", ErrorCode::NotImplemented),
         (
@@ -122,6 +125,8 @@ fn part_lists_are_strict() {
         (part("2") + &part("2"), ErrorCode::InvalidPartOrder),
         ("<Part><PartNumber>1</PartNumber></Part>".into(), ErrorCode::MalformedXML),
         ("<Part><ETag>a</ETag></Part>".into(), ErrorCode::MalformedXML),
+        (part("1").replace("</Part>", "<PartNumber>2</PartNumber></Part>"), ErrorCode::MalformedXML),
+        (part("1").replace("</Part>", "<ETag>b</ETag></Part>"), ErrorCode::MalformedXML),
         (part("1").replace("</Part>", "<ChecksumCRC32>A</ChecksumCRC32></Part>"), ErrorCode::InvalidRequest),
         (part("1").replace("</Part>", "<ChecksumMD5>A</ChecksumMD5></Part>"), ErrorCode::NotImplemented),
         (part("1").replace("</Part>", "<ChecksumSHA512>A</ChecksumSHA512></Part>"), ErrorCode::NotImplemented),
@@ -155,6 +160,8 @@ fn location_constraints() {
     assert_eq!(of("\n<LocationConstraint>eu-home</LocationConstraint>\n"), Ok(Some("eu-home".into())));
     assert_eq!(code(of("<Bucket><Type>Directory</Type></Bucket>")), Some(ErrorCode::NotImplemented));
     assert_eq!(code(of("<Tags/>")), Some(ErrorCode::NotImplemented));
+    let twice = "<LocationConstraint>a</LocationConstraint><LocationConstraint>b</LocationConstraint>";
+    assert_eq!(code(of(twice)), Some(ErrorCode::MalformedXML));
     assert_eq!(code(of("<Unknown/>")), Some(ErrorCode::MalformedXML));
     assert_eq!(code(create_bucket(b"<Other/>")), Some(ErrorCode::MalformedXML));
 }

@@ -1,7 +1,7 @@
 //! The body of `PutBucketWebsite`.
 
 use super::super::tree::Element;
-use super::malformed;
+use super::{malformed, put};
 use crate::error::{ErrorCode, S3Error};
 use crate::website::{Condition, KeyChange, MAX_RULES, Pages, Protocol, Redirect, Rule, Website, invalid_request};
 
@@ -139,14 +139,6 @@ fn only_child(element: Element, name: &str) -> Result<String, S3Error> {
 fn number(text: &str) -> Result<u16, S3Error> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| digits).ok_or_else(malformed)
-}
-
-/// An element that is there twice is malformed.
-fn put<T>(place: &mut Option<T>, value: T) -> Result<(), S3Error> {
-    match place.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(malformed()),
-    }
 }
 
 #[cfg(test)]
