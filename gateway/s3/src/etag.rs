@@ -40,9 +40,13 @@ impl ETag {
 
 impl fmt::Display for ETag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ETag::Md5(md5) | ETag::Multipart { md5, .. }) = self;
+        let mut digits = [0; 32];
+        hex::encode_to_slice(md5, &mut digits).map_err(|_| fmt::Error)?;
+        f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)?;
         match self {
-            ETag::Md5(md5) => f.write_str(&hex::encode(md5)),
-            ETag::Multipart { md5, parts } => write!(f, "{}-{parts}", hex::encode(md5)),
+            ETag::Md5(_) => Ok(()),
+            ETag::Multipart { parts, .. } => write!(f, "-{parts}"),
         }
     }
 }

@@ -130,7 +130,11 @@ impl Cluster {
                     with_data: request.with_data,
                 };
                 let page = self.page(op, range, closing).await?;
-                items.extend(page.items);
+                if items.is_empty() {
+                    items = page.items
+                } else {
+                    items.extend(page.items)
+                }
                 match page.next {
                     Some(next) if items.len() < want && next > range_start => start = next,
                     Some(_) if items.len() < want => {

@@ -38,11 +38,34 @@ struct Shown {
     name: Bytes,
     /// Which reply.
     reply: usize,
+    /// Which of its rows, or of its prefixes.
+    place: Place,
     /// The name is that of a group of keys.
     is_group: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Row(usize),
+    Prefix(usize),
+}
+
+impl Shown {
+    fn row<'a>(&self, replies: &'a [RangeReply]) -> &'a Row<Envelope> {
+        let reply = &replies[self.reply];
+        match self.place {
+            Place::Row(at) => &reply.rows[at].row,
+            Place::Prefix(at) => &reply.prefixes[at].witness,
+        }
+    }
+
     /// The group's first live key there; none for a row.
-    witness: Option<Bytes>,
-    row: Row<Envelope>,
+    fn witness<'a>(&self, replies: &'a [RangeReply]) -> Option<&'a Bytes> {
+        match self.place {
+            Place::Row(_) => None,
+            Place::Prefix(at) => Some(&replies[self.reply].prefixes[at].witness_key),
+        }
+    }
 }
 
 /// What is known of a replica that shows no row for a key.
@@ -52,37 +75,33 @@ struct Source {
 }
 
 /// Merges `replies`, which are a query quorum. `accept` are the sets in which a row must have its majority to be chosen.
-pub(crate) fn judge(range: &Range, replies: Vec<RangeReply>, accept: &[ReplicaSet]) -> Judged {
+pub(crate) fn judge(range: &Range, mut replies: Vec<RangeReply>, accept: &[ReplicaSet]) -> Judged {
     let met_gate = replies.iter().any(|reply| reply.gate != Gate::Open);
     let bound = replies.iter().filter_map(end_of).min();
-    let mut sources = Vec::with_capacity(replies.len());
-    let mut shown = Vec::new();
-    for (at, reply) in replies.into_iter().enumerate() {
-        sources.push(Source { store: reply.store, floor: reply.floor.max(reply.joined) });
+    let sources: Vec<Source> =
+        replies.iter().map(|reply| Source { store: reply.store, floor: reply.floor.max(reply.joined) }).collect();
+    // Rows stay where they are, and only their names are sorted: of what several replicas show, one is taken.
+    let mut shown = Vec::with_capacity(replies.iter().map(|reply| reply.rows.len() + reply.prefixes.len()).sum());
+    for (at, reply) in replies.iter_mut().enumerate() {
         collect(range, at, reply, &mut shown);
     }
     // Runs that are sorted already merge in one pass.
     shown.sort_by(|a, b| a.name.cmp(&b.name));
     let mut next = bound.clone();
-    let mut names = Vec::new();
-    let mut rest = shown.into_iter().peekable();
-    while let Some(first) = rest.next() {
-        let mut same = vec![first];
-        while let Some(more) = rest.next_if(|more| more.name == same[0].name) {
-            same.push(more);
-        }
-        if bound.as_ref().is_some_and(|bound| same[0].name >= *bound) {
+    let mut names = Vec::with_capacity(shown.len().div_ceil(replies.len().max(1)));
+    for same in shown.chunk_by(|a, b| a.name == b.name) {
+        let name = same[0].name.clone();
+        if bound.as_ref().is_some_and(|bound| name >= *bound) {
             break;
         }
-        let name = same[0].name.clone();
         let verdict = if same[0].is_group {
             // The group may reach beyond the bound: it is judged as a whole, and the next page begins after it.
             if let Some(bound) = &next {
                 next = after_prefix(&name).map(|after| after.max(bound.clone()));
             }
-            judge_group(same, &sources, accept)
+            judge_group(same, &replies, &sources, accept)
         } else {
-            judge_key(same, &sources, accept)
+            judge_key(same, &mut replies, &sources, accept)
         };
         names.push((name, verdict));
     }
@@ -98,18 +117,16 @@ fn end_of(reply: &RangeReply) -> Option<Bytes> {
     }
 }
 
-fn collect(range: &Range, at: usize, reply: RangeReply, shown: &mut Vec<Shown>) {
-    let rows = reply.rows.into_iter().map(|row| {
-        let group = fold(range, &row.sort_key);
+fn collect(range: &Range, reply: usize, of: &mut RangeReply, shown: &mut Vec<Shown>) {
+    let rows = of.rows.iter_mut().enumerate().map(|(at, row)| {
+        let key = std::mem::take(&mut row.sort_key);
+        let group = fold(range, &key);
         let is_group = group.is_some();
-        Shown { name: group.unwrap_or(row.sort_key), reply: at, is_group, witness: None, row: row.row }
+        Shown { name: group.unwrap_or(key), reply, place: Place::Row(at), is_group }
     });
-    let prefixes = reply.prefixes.into_iter().map(|prefix| Shown {
-        name: prefix.prefix,
-        reply: at,
-        is_group: true,
-        witness: Some(prefix.witness_key),
-        row: prefix.witness,
+    let prefixes = of.prefixes.iter_mut().enumerate().map(|(at, prefix)| {
+        let name = std::mem::take(&mut prefix.prefix);
+        Shown { name, reply, place: Place::Prefix(at), is_group: true }
     });
     // Two runs in order, for the sort.
     shown.extend(rows);
@@ -128,40 +145,46 @@ fn fold(range: &Range, key: &Bytes) -> Option<Bytes> {
 }
 
 /// G2 and G3 for one key.
-fn judge_key(same: Vec<Shown>, sources: &[Source], accept: &[ReplicaSet]) -> Name {
-    let newest = same.iter().map(|shown| shown.row.accepted).max().unwrap_or(Ballot::ZERO);
+fn judge_key(same: &[Shown], replies: &mut [RangeReply], sources: &[Source], accept: &[ReplicaSet]) -> Name {
+    let accepted = |shown: &Shown| shown.row(replies).accepted;
+    let newest = same.iter().map(accepted).max().unwrap_or(Ballot::ZERO);
     let forgotten = sources
         .iter()
         .enumerate()
         .filter(|(at, _)| !same.iter().any(|shown| shown.reply == *at))
         .any(|(_, source)| source.floor >= newest);
-    let holders: Vec<StoreId> =
-        same.iter().filter(|shown| shown.row.accepted == newest).map(|shown| sources[shown.reply].store).collect();
-    let known = same.iter().any(|shown| shown.row.accepted == newest && shown.row.committed);
+    let mut holding = same.iter().filter(|shown| accepted(shown) == newest);
+    let known = holding.clone().any(|shown| shown.row(replies).committed);
+    let holders: Vec<StoreId> = holding.clone().map(|shown| sources[shown.reply].store).collect();
     if forgotten || !(known || is_majority(accept, &holders)) {
         return Name::OpenKey;
     }
-    let newest = same.into_iter().find(|shown| shown.row.accepted == newest);
-    Name::Key(newest.and_then(|shown| {
-        let Row { accepted, root, op, value, .. } = shown.row;
-        value.map(|envelope| Settled { envelope, op, accepted, root })
-    }))
+    Name::Key(holding.next().and_then(|shown| take(shown, replies)))
+}
+
+/// The value of a row that is not a witness.
+fn take(shown: &Shown, replies: &mut [RangeReply]) -> Option<Settled> {
+    let Place::Row(at) = shown.place else { return None };
+    let row = &mut replies[shown.reply].rows[at].row;
+    let envelope = row.value.take()?;
+    Some(Settled { envelope, op: row.op, accepted: row.accepted, root: row.root })
 }
 
 /// A prefix is there where a majority shows the same live key under the same ballot.
-fn judge_group(mut same: Vec<Shown>, sources: &[Source], accept: &[ReplicaSet]) -> Name {
+fn judge_group(same: &[Shown], replies: &[RangeReply], sources: &[Source], accept: &[ReplicaSet]) -> Name {
     // Tombstones before a replica's own witness hide nothing: the witness is what it has to say.
-    let witnessed: Vec<usize> = same.iter().filter(|shown| shown.witness.is_some()).map(|shown| shown.reply).collect();
-    same.retain(|shown| shown.witness.is_some() || !witnessed.contains(&shown.reply));
-    let is_like_first = |shown: &Shown| {
-        shown.witness.is_some() && shown.witness == same[0].witness && shown.row.accepted == same[0].row.accepted
-    };
+    let is_witness = |shown: &Shown| matches!(shown.place, Place::Prefix(_));
+    let witnessed: Vec<usize> = same.iter().filter(|shown| is_witness(shown)).map(|shown| shown.reply).collect();
+    let same: Vec<&Shown> =
+        same.iter().filter(|shown| is_witness(shown) || !witnessed.contains(&shown.reply)).collect();
+    let says = |shown: &Shown| (shown.witness(replies), shown.row(replies).accepted);
+    let is_like_first = |shown: &&Shown| is_witness(shown) && says(shown) == says(same[0]);
     let holders: Vec<StoreId> = same.iter().map(|shown| sources[shown.reply].store).collect();
-    let agreed = same.iter().all(is_like_first) && same[0].row.value.is_some();
+    let agreed = same.iter().all(is_like_first) && same[0].row(replies).value.is_some();
     if agreed && same.len() == sources.len() && is_majority(accept, &holders) {
         return Name::Prefix;
     }
-    let mut witnesses: Vec<Bytes> = same.into_iter().filter_map(|shown| shown.witness).collect();
+    let mut witnesses: Vec<Bytes> = same.iter().filter_map(|shown| shown.witness(replies)).cloned().collect();
     witnesses.sort_unstable();
     witnesses.dedup();
     Name::OpenPrefix { witnesses }
