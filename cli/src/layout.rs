@@ -28,6 +28,7 @@ pub(crate) enum LayoutCommand {
         /// Its capacity: a number with a unit, such as 500GiB or 2TB [default: what the node says].
         #[arg(long, requires = "node")]
         capacity: Option<Size>,
+        /// A word to know it by; may be given several times.
         #[arg(long, requires = "node", value_name = "TAG")]
         tag: Vec<String>,
         /// Copies of everything: 1, 3, 5 or 7.

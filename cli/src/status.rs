@@ -90,8 +90,11 @@ pub(crate) async fn run(_: StatusArgs, client: &Client, json: bool) -> Result<Ex
     println!();
     let rows = view.nodes.into_iter().map(|node| {
         let state = node.state();
-        let used = output::bytes(node.bytes_used);
-        [node.name, node.role, node.zone, node.address, state, used, output::bytes(node.bytes_free)]
+        // Of roles that keep data; to the others the question does not apply.
+        let stores = matches!(node.role.as_str(), "table" | "block");
+        let bytes = |count| if stores { output::bytes(count) } else { "-".to_owned() };
+        let (used, free) = (bytes(node.bytes_used), bytes(node.bytes_free));
+        [node.name, node.role, node.zone, node.address, state, used, free]
     });
     output::table(["NODE", "ROLE", "ZONE", "ADDRESS", "STATE", "USED", "FREE"], rows);
     Ok(code)

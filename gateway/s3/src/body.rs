@@ -10,6 +10,11 @@ use crate::error::{ErrorCode, S3Error};
 use crate::fields::Fields;
 use crate::headers::is_aws_chunked;
 
+/// What AWS's SDK for JavaScript writes into a URL that it presigns, for it knows no body then.
+const OF_NOTHING: Checksum = Checksum::Crc32([0; 4]);
+const PRESIGNED_WITHOUT_BODY: &str = " What you specified is that of an empty body: if a URL was presigned, then without \
+    the body that is now sent with it. Presign it without a checksum (`requestChecksumCalculation: \"WHEN_REQUIRED\"`).";
+
 /// How a body is framed on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Framing {
@@ -155,10 +160,11 @@ impl BodySpec {
             let computed = computed.checksum.ok_or(ErrorCode::InternalError)?;
             if *declared != computed {
                 let name = declared.algorithm().name();
-                return Err(S3Error::with_message(
-                    ErrorCode::BadDigest,
-                    format!("The {name} you specified did not match the calculated checksum."),
-                ));
+                let mut message = format!("The {name} you specified did not match the calculated checksum.");
+                if *declared == OF_NOTHING {
+                    message.push_str(PRESIGNED_WITHOUT_BODY);
+                }
+                return Err(S3Error::with_message(ErrorCode::BadDigest, message));
             }
         }
         Ok(())

@@ -115,6 +115,10 @@ fn every_declared_digest_is_compared() {
     assert_eq!(check(&plain, Some(Checksum::Crc32([9; 4])), &computed), Some(ErrorCode::BadDigest));
     assert_eq!(check(&plain, Some(Checksum::Crc32([3; 4])), &computed), None);
 
+    let presigned = BodySpec { checksum: Some(Checksum::Crc32([0; 4])), ..plain.clone() };
+    let error = presigned.verify(&computed, None).unwrap_err().to_string();
+    assert!(error.contains("presigned"), "the client's developer is told why: {error}");
+
     let lazy = Digests { sha256: None, checksum: None, ..computed };
     assert_eq!(check(&sha256, None, &lazy), Some(ErrorCode::InternalError));
     assert_eq!(check(&checksum, None, &lazy), Some(ErrorCode::InternalError));
