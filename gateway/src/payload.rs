@@ -16,7 +16,7 @@ use crate::http::{Inbound, InboundError};
 /// Signed chunks are hashed while they are decoded; more than this at a time goes to a blocking thread.
 const INLINE: usize = 64 << 10;
 
-/// The content of a body: without its framing, each chunk's signature checked.
+/// The content of a body: without its framing, and whole only where every signature of it was right.
 pub(crate) struct Payload<'a> {
     inbound: &'a mut Inbound,
     spec: &'a BodySpec,

@@ -186,7 +186,16 @@ impl Cluster {
 
     /// Resident memory of the largest serving process, in bytes.
     pub fn largest_rss(&self) -> Result<u64> {
-        let sizes: Result<Vec<u64>> = self.pids().into_iter().map(rss_of).collect();
+        self.largest("VmRSS:")
+    }
+
+    /// The most resident memory that a serving process ever had, in bytes.
+    pub fn largest_peak(&self) -> Result<u64> {
+        self.largest("VmHWM:")
+    }
+
+    fn largest(&self, which: &str) -> Result<u64> {
+        let sizes: Result<Vec<u64>> = self.pids().into_iter().map(|pid| memory_of(pid, which)).collect();
         sizes?.into_iter().max().context("no process")
     }
 
@@ -310,9 +319,10 @@ pub fn alive(pid: u32) -> bool {
         .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z')))
 }
 
-fn rss_of(pid: u32) -> Result<u64> {
+/// A size that the kernel tells of a process: `VmRSS` now, `VmHWM` at its peak.
+fn memory_of(pid: u32, which: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
+    let line = status.lines().find(|line| line.starts_with(which)).with_context(|| format!("no {which}"))?;
     let kib: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
     Ok(kib * 1024)
 }

@@ -12,7 +12,8 @@ use cairn_tests::s3::S3;
 use cairn_tests::{full, pattern};
 use cairn_types::{BucketId, OpId};
 use futures_util::stream::{self, StreamExt as _};
-use http::Method;
+use http::{Method, Request};
+use http_body_util::Full;
 
 const MIB: usize = 1 << 20;
 /// Of every part: the smallest there may be, so that the parts are as many as their bytes allow.
@@ -29,6 +30,41 @@ async fn make_bucket(cluster: &Cluster) -> Result<S3> {
     s3.patience = Duration::from_secs(300);
     s3.send(Method::PUT, &format!("/{BUCKET}"), &[], &[], Bytes::new()).await?.expect(200)?;
     Ok(s3)
+}
+
+/// A signed chunk is as long as its client likes: its signature covers all of it, and none of it is kept until then.
+#[test]
+fn a_signed_chunk_of_any_size_takes_no_memory() {
+    with_cluster(Options { nodes: 3, ..Options::default() }, async |cluster| {
+        let mut s3 = make_bucket(cluster).await?;
+        let body = Bytes::from(pattern(3, if full() { 2048 } else { 256 } * MIB));
+        // What a process has after its first bodies, it keeps.
+        s3.put(BUCKET, "chunk", body.slice(..32 * MIB)).await?.expect(200)?;
+        let before = cluster.largest_peak()?;
+        let sent = s3.in_one_chunk(&format!("/{BUCKET}/chunk"), &body)?;
+        s3.exchange(sent).await?.expect(200)?;
+        let after = cluster.largest_peak()?;
+        let mib = |bytes: u64| bytes as f64 / MIB as f64;
+        println!(
+            "MEASURED peak RSS before and after one signed chunk of {} MiB: {:.1} and {:.1} MiB",
+            body.len() / MIB,
+            mib(before),
+            mib(after)
+        );
+        ensure!(after < before + MEMORY_SLACK, "memory grew from {before} to {after} bytes");
+        ensure!(s3.get(BUCKET, "chunk").await?.expect(200)?.body == body);
+        // Signed, and changed on its way: the last object stays.
+        let sent = s3.in_one_chunk(&format!("/{BUCKET}/chunk"), &body.slice(..100 * MIB))?;
+        let (parts, framed) = sent.into_parts();
+        let mut framed = framed.into_inner().context("a body")?.to_vec();
+        let middle = framed.len() / 2;
+        framed[middle] ^= 1;
+        let forged = Request::from_parts(parts, Full::new(framed.into()));
+        let reply = s3.exchange(forged).await?.expect(403)?;
+        ensure!(reply.element("Code").as_deref() == Some("SignatureDoesNotMatch"), "{}", reply.text());
+        ensure!(s3.get(BUCKET, "chunk").await?.expect(200)?.body == body);
+        Ok(())
+    });
 }
 
 /// 5 MiB parts of the same bytes: stored once, referenced under 10,000 manifests.

@@ -1,11 +1,12 @@
 //! The bodies of requests, taken out of their framing piece by piece (S3.md §3).
 //!
-//! - **F1** No byte of a signed chunk leaves before the chunk's signature was right. Tested by
-//!   `a_broken_chain_releases_nothing_of_the_chunk`.
+//! - **F1** The end of a signed chunk leaves only after the chunk's signature was right: a body is whole, and `finish`
+//!   content, only where every signature of it was. What leaves before is not verified yet. Tested by
+//!   `a_broken_chain_keeps_the_end_of_the_chunk`.
 //! - **F2** Exactly as many bytes leave as were declared, or `finish` (or an earlier `push`) is an error: nothing is
 //!   ever stored of a truncated body. Tested by `lengths_must_match`.
-//! - **F3** Memory is bounded: a signed chunk above [`MAX_SIGNED_CHUNK`] is refused when its header is read; header
-//!   lines and trailers are bounded too. Bytes that need no check pass through without a copy.
+//! - **F3** Memory is bounded, whatever the size of a chunk: one piece of the wire is held of it; header lines and
+//!   trailers are bounded too. Bytes pass through without a copy. Tested by `chunks_of_any_size_stream`.
 //! - **F4** After an error every later call is an error.
 
 mod encode;
@@ -25,9 +26,6 @@ use crate::checksum::Checksum;
 use crate::error::{ErrorCode, S3Error};
 use frame::{Frame, LineReader};
 use trailer::Trailer;
-
-/// The largest chunk that is held back until its signature is known, in bytes.
-pub const MAX_SIGNED_CHUNK: u64 = 16 << 20;
 
 /// Decodes one body. Feed it what the wire gives, then call [`Decoder::finish`].
 #[derive(Debug)]
@@ -59,7 +57,7 @@ enum State {
 #[derive(Debug)]
 struct Chunk {
     remaining: u64,
-    /// Only where chunks are signed: the data is held here until all of it is checked.
+    /// Only where chunks are signed.
     check: Option<Check>,
 }
 
@@ -67,7 +65,8 @@ struct Chunk {
 struct Check {
     hasher: Sha256,
     claimed: Signature,
-    held: Vec<Bytes>,
+    /// The last bytes of the chunk, until all of it is checked.
+    held: Bytes,
 }
 
 impl Decoder {
@@ -85,7 +84,8 @@ impl Decoder {
         Ok(Self { declared: spec.length, decoded: 0, signing, state, trailer })
     }
 
-    /// Takes wire bytes and appends the decoded bytes that may be used now.
+    /// Takes wire bytes and appends decoded bytes. Of a signed body they are nothing that may be believed before
+    /// [`Self::finish`] says that it is whole.
     pub fn push(&mut self, mut input: Bytes, output: &mut VecDeque<Bytes>) -> Result<(), S3Error> {
         while !input.is_empty() {
             if let Err(error) = self.step(&mut input, output) {
@@ -151,13 +151,7 @@ impl Decoder {
 
     fn begin_chunk(&mut self, frame: Frame) -> Result<(), S3Error> {
         self.count(frame.size)?;
-        let check = match frame.signature {
-            Some(_) if frame.size > MAX_SIGNED_CHUNK => {
-                return Err(frame::malformed("A signed chunk may have at most 16 MiB."));
-            }
-            Some(claimed) => Some(Check { hasher: Sha256::new(), claimed, held: Vec::new() }),
-            None => None,
-        };
+        let check = frame.signature.map(|claimed| Check { hasher: Sha256::new(), claimed, held: Bytes::new() });
         let mut chunk = Chunk { remaining: frame.size, check };
         if frame.size == 0 {
             self.verify_chunk(&mut chunk)?;
@@ -168,11 +162,11 @@ impl Decoder {
         Ok(())
     }
 
-    /// All data of the current chunk is here: releases what was held, if it is what was signed.
+    /// All data of the current chunk is here: releases its end, if it is what was signed.
     fn end_chunk(&mut self, output: &mut VecDeque<Bytes>) -> Result<(), S3Error> {
         if let State::Data(mut chunk) = std::mem::replace(&mut self.state, State::End(2)) {
             self.verify_chunk(&mut chunk)?;
-            output.extend(chunk.check.into_iter().flat_map(|check| check.held));
+            output.extend(chunk.check.map(|check| check.held));
         }
         Ok(())
     }
@@ -209,13 +203,14 @@ impl Chunk {
         let available = usize::try_from(self.remaining).map_or(input.len(), |remaining| remaining.min(input.len()));
         let piece = input.split_to(available);
         self.remaining -= piece.len() as u64;
-        match &mut self.check {
-            Some(check) => {
-                check.hasher.update(&piece);
-                check.held.push(piece);
+        if let Some(check) = &mut self.check {
+            check.hasher.update(&piece);
+            if self.remaining == 0 {
+                check.held = piece;
+                return;
             }
-            None => output.push_back(piece),
         }
+        output.push_back(piece);
     }
 }
 

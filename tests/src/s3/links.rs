@@ -1,4 +1,4 @@
-//! What a key signs for others to send: links, and forms.
+//! What a key signs besides a head: links and forms, for others to send, and bodies in chunks.
 
 use anyhow::Result;
 use base64::Engine as _;
@@ -53,6 +53,47 @@ impl S3 {
             request = request.header("content-length", body.len());
         }
         Ok(request.body(Full::new(body))?)
+    }
+
+    /// A PUT of `body` in one signed chunk.
+    pub fn in_one_chunk(&self, path: &str, body: &[u8]) -> Result<Request<Full<Bytes>>> {
+        const PAYLOAD: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
+        let stamp = stamp()?;
+        let date = &stamp[..8];
+        let scope = format!("{date}/{}/s3/aws4_request", self.region);
+        let length = body.len().to_string();
+        let signed = [
+            ("host", self.host.as_str()),
+            ("x-amz-content-sha256", PAYLOAD),
+            ("x-amz-date", &stamp),
+            ("x-amz-decoded-content-length", &length),
+        ];
+        let names = signed.map(|(name, _)| name).join(";");
+        let lines: String = signed.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let uri = encode(path, true);
+        let canonical = format!("PUT\n{uri}\n\n{lines}\n{names}\n{PAYLOAD}");
+        let to_sign = format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", hex::encode(Sha256::digest(canonical)));
+        let seed = self.signature(date, &to_sign)?;
+        let empty = hex::encode(Sha256::digest(b""));
+        let link = |previous: &str, data: &[u8]| {
+            let hash = hex::encode(Sha256::digest(data));
+            let head = format!("AWS4-HMAC-SHA256-PAYLOAD\n{stamp}\n{scope}\n{previous}");
+            self.signature(date, &format!("{head}\n{empty}\n{hash}"))
+        };
+        let first = link(&seed, body)?;
+        let last = link(&first, b"")?;
+        let mut framed = format!("{:x};chunk-signature={first}\r\n", body.len()).into_bytes();
+        framed.extend_from_slice(body);
+        framed.extend_from_slice(format!("\r\n0;chunk-signature={last}\r\n\r\n").as_bytes());
+        let credential = format!("{}/{scope}", self.access_key);
+        let authorization =
+            format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={seed}");
+        let mut request =
+            Request::put(uri).header("authorization", authorization).header("content-length", framed.len());
+        for (name, value) in signed {
+            request = request.header(name, value);
+        }
+        Ok(request.body(Full::new(framed.into()))?)
     }
 
     /// A POST form that stores `file` as `key` with further `fields`; its policy allows just that, for a day.
