@@ -35,11 +35,20 @@ pub(crate) struct Exchange {
     pub(crate) core: Arc<Core>,
     pub(crate) op: Op,
     pub(crate) granted: Granted,
-    /// Scheme and host the client used, for `Location`.
-    pub(crate) endpoint: String,
+    /// How the client addressed us, for `Location`.
+    pub(crate) endpoint: Endpoint,
     /// SSE-C: the key of the object the request names, and that of a copy's source.
     pub(crate) customer_key: Option<CustomerKey>,
     pub(crate) source_key: Option<CustomerKey>,
+}
+
+/// How a client addressed us.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    /// Scheme and host as the client wrote them.
+    pub(crate) origin: String,
+    /// The host names the bucket: paths do not.
+    pub(crate) names_bucket: bool,
 }
 
 impl Exchange {
@@ -110,7 +119,9 @@ impl Exchange {
 
     /// The URL of an object, as the client would write it.
     pub(crate) fn location(&self, bucket: &str, key: &str) -> String {
-        format!("{}/{bucket}/{}", self.endpoint, cairn_s3::uri::encode_path(key.as_bytes()))
+        let Endpoint { origin, names_bucket } = &self.endpoint;
+        let key = cairn_s3::uri::encode_path(key.as_bytes());
+        if *names_bucket { format!("{origin}/{key}") } else { format!("{origin}/{bucket}/{key}") }
     }
 }
 

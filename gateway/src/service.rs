@@ -24,7 +24,7 @@ use hyper::body::Incoming;
 use crate::access_log::Record;
 use crate::auth::{self, Principal};
 use crate::core::Core;
-use crate::exchange::{Answer, Exchange, bare, set};
+use crate::exchange::{Answer, Endpoint, Exchange, bare, set};
 use crate::failure::{Failure, OUTCOME, OUTCOME_UNKNOWN};
 use crate::form::FormBody;
 use crate::http::{Body, Handler, Inbound, full};
@@ -54,7 +54,9 @@ impl Handler for Service {
         let mut inbound = Inbound::new(body, core.config.limits.idle_timeout.0);
         let op = core.begin(id);
         let private = is_private(origin.secure, origin.peer);
-        let x = Call { core, op, parts: &parts, endpoint: endpoint(&parts, origin.secure), private };
+        let names_bucket = core.addressing.is_by_host(&parts);
+        let endpoint = Endpoint { origin: endpoint(&parts, origin.secure), names_bucket };
+        let x = Call { core, op, parts: &parts, endpoint, private };
         let mut response = match x.answer(&mut inbound, &mut record).await {
             Ok(response) => response,
             Err(failure) => {
@@ -78,8 +80,7 @@ struct Call<'a> {
     core: &'a Arc<Core>,
     op: Op,
     parts: &'a Parts,
-    /// Scheme and host as the client wrote them.
-    endpoint: String,
+    endpoint: Endpoint,
     /// Nobody on the way reads what is sent: TLS up to us or to our proxy, or this machine alone.
     private: bool,
 }

@@ -179,6 +179,36 @@ fn nothing_of_an_encrypted_object_is_on_any_disk() {
 }
 
 #[test]
+fn nothing_of_a_posted_object_is_on_any_disk() {
+    run(async |s3| {
+        s3.send(Method::PUT, "/posted", &[], &[], Bytes::new()).await?.expect(200)?;
+        let (key, wrong) = (pattern(78, 32), pattern(79, 32));
+        let (own, others) = (key_headers(OWN, &key), key_headers(OWN, &wrong));
+        let own: Vec<_> = own.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let others: Vec<_> = others.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut needles = clues_of_key(&key);
+        for (name, content) in [("small", pattern(21, 4000)), ("large", pattern(22, 3 << 20))] {
+            needles.extend(clues(name, &content));
+            let form = s3.form("posted", name, &own, &content)?;
+            s3.exchange(form).await?.expect(204)?;
+            let path = format!("/posted/{name}");
+            let got = s3.send(Method::GET, &path, &[], &own, Bytes::new()).await?.expect(200)?;
+            ensure!(got.body == content);
+            s3.send(Method::GET, &path, &[], &others, Bytes::new()).await?.expect(403)?;
+            s3.send(Method::GET, &path, &[], &[], Bytes::new()).await?.expect(400)?;
+        }
+        // What no key encrypts is found, or the search proves nothing.
+        let bare = pattern(23, 4000);
+        let form = s3.form("posted", "bare", &[], &bare)?;
+        s3.exchange(form).await?.expect(204)?;
+        ensure!(!search(cluster().data_dir(), &clues("bare", &bare))?.is_empty(), "the search finds nothing");
+        let found = search(cluster().data_dir(), &needles)?;
+        ensure!(found.is_empty(), "{found:#?}");
+        Ok(())
+    });
+}
+
+#[test]
 fn boto3_passes_its_script() {
     let test = || -> Result<()> {
         let Some(program) = PYTHON.find()? else { return Ok(()) };

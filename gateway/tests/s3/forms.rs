@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cairn_gateway::Config;
 use cairn_s3::auth::Signer;
 use cairn_types::{Clock as _, SystemClock};
 use http::Method;
+use md5::{Digest as _, Md5};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -111,6 +115,73 @@ async fn forms_are_answered_as_they_ask() {
         format!("{to}&bucket=photos&key=a%20b&etag=%224a4be40c96ac6314e91d93f38043a634%22")
     );
     assert_eq!(Form::new("a").field("success_action_status", "200").post(&owner, b"meow").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_location_is_in_the_style_of_the_request() {
+    let world = World::new();
+    let config = Config { root_domain: Some("s3.example".to_owned()), ..Config::default() };
+    let gateway = world.gateway_with(config).await;
+    let owner = gateway.client_with("photos").await;
+    for (host, target, location) in [
+        ("photos.s3.example", "/", "http://photos.s3.example/a%20b/cat.jpg"),
+        ("Photos.S3.example:9000", "/", "http://Photos.S3.example:9000/a%20b/cat.jpg"),
+        ("s3.example", "/photos", "http://s3.example/photos/a%20b/cat.jpg"),
+        ("127.0.0.1", "/photos", "http://127.0.0.1/photos/a%20b/cat.jpg"),
+    ] {
+        let form = Form::new("a b/${filename}").field("success_action_status", "201").body(&owner, b"meow");
+        let mut parts = owner.parts(Draft::new(Method::POST, target).header("content-type", TYPE), form.len());
+        parts.headers.insert("host", host.parse().unwrap());
+        let posted = owner.exchange(parts, form.into()).await;
+        assert_eq!((posted.status, posted.header("location")), (201, location));
+        assert_eq!(posted.element("Location"), location);
+        owner.get("/photos/a%20b/cat.jpg").await.ok();
+    }
+}
+
+#[tokio::test]
+async fn forms_store_under_a_customers_key() {
+    const PREFIX: &str = "x-amz-server-side-encryption-customer";
+    let world = World::new();
+    let gateway = world.gateway().await;
+    let owner = gateway.client_with("photos").await;
+    let fields = |key: &str, md5: &str| {
+        let form = Form::new("cat").field(&format!("{PREFIX}-algorithm"), "AES256");
+        form.field(&format!("{PREFIX}-key"), key).field(&format!("{PREFIX}-key-MD5"), md5)
+    };
+    let (key, md5) = (STANDARD.encode([7; 32]), STANDARD.encode(Md5::digest([7; 32])));
+    let read = |key: [u8; 32]| {
+        Draft::new(Method::GET, "/photos/cat")
+            .header(&format!("{PREFIX}-algorithm"), "AES256")
+            .header(&format!("{PREFIX}-key"), STANDARD.encode(key))
+            .header(&format!("{PREFIX}-key-md5"), STANDARD.encode(Md5::digest(key)))
+    };
+    for length in [1, 4000, (2 << 20) + 5] {
+        let file: Vec<u8> = (0..length).map(|at| u8::try_from((at * 7 + at / 13 + length) % 255).unwrap()).collect();
+        let posted = fields(&key, &md5).post(&owner, &file).await;
+        assert_eq!((posted.status, posted.header(&format!("{PREFIX}-algorithm"))), (204, "AES256"));
+        assert_eq!(posted.header(&format!("{PREFIX}-key-md5")), md5);
+        assert!(owner.send(read([7; 32])).await.ok().body == file, "{length}");
+        assert_eq!(owner.send(read([8; 32])).await.refusal(), (403, "AccessDenied"));
+        assert_eq!(owner.get("/photos/cat").await.refusal(), (400, "InvalidRequest"));
+        assert!(length < 32 || !world.holds(&file[length / 2..length / 2 + 32]), "plaintext stands on a disk");
+    }
+    assert!(!world.holds(&[7; 32]) && !world.holds(key.as_bytes()), "the key stands on a disk");
+    // Keys that are none store nothing, and nothing without its encryption.
+    let before = owner.send(read([7; 32])).await.ok().body;
+    for (key, md5, code) in [
+        (key.as_str(), "", "InvalidArgument"),
+        ("", md5.as_str(), "InvalidArgument"),
+        (&STANDARD.encode([7; 16]), &md5, "InvalidArgument"),
+        (&key, &STANDARD.encode(Md5::digest([8; 32])), "InvalidArgument"),
+    ] {
+        let refused = fields(key, md5).post(&owner, b"other").await;
+        assert_eq!(refused.refusal(), (400, code));
+        assert!(key.is_empty() || !refused.text().contains(key), "the key is repeated");
+    }
+    let uncovered = Form { conditions: Form::new("cat").conditions, ..fields(&key, &md5) };
+    assert_eq!(uncovered.post(&owner, b"other").await.refusal(), (403, "AccessDenied"));
+    assert_eq!(owner.send(read([7; 32])).await.ok().body, before);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use http::{HeaderMap, HeaderName};
+use zeroize::Zeroizing;
 
 use cairn_types::BucketName;
 
@@ -54,10 +55,11 @@ const HEADERS: [&str; 8] = [
     "range",
 ];
 
-/// The fields in front of the file, names in lower case, each once. No `Debug`: there may be a customer's key in it.
+/// The fields in front of the file, names in lower case, each once. No `Debug`, and erased when dropped: there may be a
+/// customer's key in it.
 #[derive(Clone, Default)]
 pub struct Form {
-    fields: Vec<(String, String)>,
+    fields: Vec<(String, Zeroizing<String>)>,
     bytes: usize,
 }
 
@@ -106,7 +108,7 @@ impl Form {
             return Err(S3Error::invalid_argument(&name, "", "POST requires exactly one value of each field."));
         }
         self.bytes += name.len() + value.len();
-        self.fields.push((name, value));
+        self.fields.push((name, Zeroizing::new(value)));
         Ok(())
     }
 
@@ -139,7 +141,7 @@ impl Form {
                 return Err(ErrorCode::MaxPostPreDataLengthExceededError.into());
             }
             if added > 0 || value.contains(VARIABLE) {
-                *value = value.replace(VARIABLE, name);
+                *value = Zeroizing::new(value.replace(VARIABLE, name));
             }
         }
         Ok(())

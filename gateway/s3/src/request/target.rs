@@ -42,6 +42,12 @@ impl Addressing {
         }
     }
 
+    /// Whether the host names the bucket (virtual-host style), and the path the key alone.
+    #[must_use]
+    pub fn is_by_host(&self, parts: &Parts) -> bool {
+        self.bucket_of_host(parts).is_some()
+    }
+
     /// `InvalidBucketName`, `InvalidURI` or `KeyTooLongError` where the names are not valid.
     pub(super) fn target(&self, parts: &Parts) -> Result<Target, S3Error> {
         let path = parts.uri.path();
