@@ -4,8 +4,8 @@
 //!
 //! - **E1** A bucket without a website configuration is not told from one that is not there.
 //!   *Tested by `tests/s3/sites.rs`.*
-//! - **E2** A compressed sibling stands for its object only whole and only where the client accepts it, under its own
-//!   entity tag; `Vary` says so wherever it could have. *Tested by `tests/s3/sites.rs`.*
+//! - **E2** A compressed sibling stands for its object only whole, only where the client accepts it and only where it is
+//!   no older, under its own entity tag; `Vary` says so wherever it could have. *Tested by `tests/s3/sites.rs`.*
 //! - **E3** An encrypted object is an error of its own: it is unlocked without a key, which fails.
 //!   *Tested by `tests/s3/sites.rs`.*
 //! - **E4** An answer holds nothing of the request but what it was found by: no header of its, no query parameter, no
@@ -211,7 +211,11 @@ impl Sites {
     /// The page, or what stands beside it compressed in the way the client likes best.
     async fn best_form(&self, call: &Call<'_>, key: &ObjectKey, page: Page) -> Page {
         let siblings = call.request.encodings.iter().map(|encoding| self.sibling(call, key, *encoding));
-        let Some((encoding, sibling)) = join_all(siblings).await.into_iter().flatten().next() else { return page };
+        // One from before the object's last change holds what the object was.
+        let fresh = |sibling: &Page| sibling.object.head.last_modified_ms >= page.object.head.last_modified_ms;
+        let mut siblings = join_all(siblings).await.into_iter().flatten().filter(|(_, sibling)| fresh(sibling));
+        let Some((encoding, sibling)) = siblings.next() else { return page };
+        drop(siblings);
         let mut headers = page.object.head.headers;
         headers.content_encoding = Some(encoding.name().to_owned());
         let Page { object, secrecy } = sibling;

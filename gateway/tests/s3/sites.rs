@@ -215,6 +215,31 @@ async fn compressed_siblings_are_served_where_accepted() {
 }
 
 #[tokio::test]
+async fn a_sibling_from_before_the_last_change_is_not_served() {
+    let world = World::new();
+    let (_gateway, client, visitor) = site(&world).await;
+    let ask = async || {
+        let reply = visitor.ask(Method::GET, "/app.js", &[("accept-encoding", "br, gzip")]).await;
+        (reply.text().to_owned(), reply.header("content-encoding").to_owned(), reply.header("vary").to_owned())
+    };
+    let served = |text: &str, encoding: &str| (text.to_owned(), encoding.to_owned(), "accept-encoding".to_owned());
+    // Objects have the time of a millisecond.
+    let later = async || tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    client.put("/photos/app.js", "one").await.ok();
+    client.put("/photos/app.js.br", "one in brotli").await.ok();
+    client.put("/photos/app.js.gz", "one in gzip").await.ok();
+    assert_eq!(ask().await, served("one in brotli", "br"));
+    later().await;
+    client.put("/photos/app.js", "two").await.ok();
+    assert_eq!(ask().await, served("two", ""), "neither form is of this text");
+    client.put("/photos/app.js.gz", "two in gzip").await.ok();
+    assert_eq!(ask().await, served("two in gzip", "gzip"), "one form is");
+    later().await;
+    client.put("/photos/app.js.br", "two in brotli").await.ok();
+    assert_eq!(ask().await, served("two in brotli", "br"));
+}
+
+#[tokio::test]
 async fn encrypted_objects_are_errors() {
     let world = World::new();
     let (_gateway, client, visitor) = site(&world).await;
