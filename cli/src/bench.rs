@@ -20,7 +20,7 @@ use self::client::{Target, plain_http};
 use self::load::{Kind, Timing};
 use crate::client::Client;
 use crate::locate::Location;
-use crate::output;
+use crate::output::{self, say};
 
 /// Measures what operations cost: time, CPU of the daemons on this machine, round trips.
 ///
@@ -181,9 +181,7 @@ fn show(rows: &[Row], json: bool) -> Result<()> {
         }),
     );
     if rows.iter().any(|row| row.cpu_ms.is_none()) {
-        println!(
-            "No CPU figures: the daemons do not run on this machine, or --cluster does not name their ready file."
-        );
+        say!("No CPU figures: the daemons do not run on this machine, or --cluster does not name their ready file.");
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::output;
+use crate::output::{self, say};
 
 /// Buckets, and who may do what in them.
 #[derive(Subcommand, Debug)]
@@ -214,7 +214,7 @@ pub(crate) async fn run(command: BucketCommand, client: &Client, json: bool) -> 
             if json {
                 return output::json(&serde_json::json!({ "deleted": name }));
             }
-            println!("deleted {name}");
+            say!("deleted {name}");
             Ok(())
         }
         BucketCommand::Allow(grant) => {
@@ -265,13 +265,13 @@ fn show(bucket: BucketView, json: bool) -> Result<()> {
     if json {
         return output::json(&bucket);
     }
-    println!("bucket   {}\nid       {}", bucket.name, bucket.bucket_id);
+    say!("bucket   {}\nid       {}", bucket.name, bucket.bucket_id);
     if !bucket.aliases.is_empty() {
-        println!("aliases  {}", bucket.aliases.join(" "));
+        say!("aliases  {}", bucket.aliases.join(" "));
     }
     let of = |max: Option<String>| max.map(|max| format!(" of {max}")).unwrap_or_default();
-    println!("objects  {}{}", bucket.objects, of(bucket.max_objects.map(|max| max.to_string())));
-    println!("size     {}{}\n", output::bytes(bucket.bytes), of(bucket.max_bytes.map(output::bytes)));
+    say!("objects  {}{}", bucket.objects, of(bucket.max_objects.map(|max| max.to_string())));
+    say!("size     {}{}\n", output::bytes(bucket.bytes), of(bucket.max_bytes.map(output::bytes)));
     let rows = bucket.grants.into_iter().map(|grant| [grant.access_key, grant.key_name, grant.rights.to_string()]);
     output::table(["ACCESS KEY", "NAME", "RIGHTS"], rows);
     Ok(())

@@ -269,10 +269,8 @@ impl Dev {
 
     fn announce(&self, json: bool) -> Result<()> {
         let ready = self.ready()?;
-        if json {
-            return output::json(&ready);
-        }
-        println!("{}", banner(&ready, self.plan.nodes()));
+        let text = if json { serde_json::to_string_pretty(&ready)? } else { banner(&ready, self.plan.nodes()) };
+        output::tell(&text);
         Ok(())
     }
 }

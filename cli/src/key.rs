@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::bucket::RightsView;
 use crate::client::Client;
-use crate::{output, when};
+use crate::output::{self, say};
+use crate::when;
 
 /// Access keys: what S3 clients sign their requests with.
 #[derive(Subcommand, Debug)]
@@ -210,8 +211,8 @@ async fn rotate(arguments: RotateArgs, client: &Client, json: bool) -> Result<()
     show_secret(&NewKey { name: &rotated.name, access_key: &rotated.access_key, secret_key: &secret_key }, json)?;
     if !json {
         match rotated.rotation.map(|rotation| rotation.previous_until_ms) {
-            Some(until) if until != 0 => println!("The old secret works until {}.", when::show_ms(until)),
-            _ => println!("The old secret works too, until: cairn key rotate {} --finish", rotated.access_key),
+            Some(until) if until != 0 => say!("The old secret works until {}.", when::show_ms(until)),
+            _ => say!("The old secret works too, until: cairn key rotate {} --finish", rotated.access_key),
         }
     }
     Ok(())
@@ -222,7 +223,7 @@ fn show_secret(key: &NewKey<'_>, json: bool) -> Result<()> {
         return output::json(key);
     }
     let NewKey { access_key, secret_key, .. } = key;
-    println!("access key  {access_key}\nsecret key  {secret_key}\n\nThe secret is shown only this once.");
+    say!("access key  {access_key}\nsecret key  {secret_key}\n\nThe secret is shown only this once.");
     Ok(())
 }
 
@@ -259,14 +260,14 @@ fn show(key: KeyView, json: bool) -> Result<()> {
     if json {
         return output::json(&key);
     }
-    println!("access key       {}\nname             {}", key.access_key, key.name);
-    println!("creates buckets  {}", if key.create_bucket { "yes" } else { "no" });
-    println!("expires          {}", expires(&key));
+    say!("access key       {}\nname             {}", key.access_key, key.name);
+    say!("creates buckets  {}", if key.create_bucket { "yes" } else { "no" });
+    say!("expires          {}", expires(&key));
     if let Some(rotation) = &key.rotation {
         let until = rotation.previous_until_ms.map_or_else(|| "it is finished".to_owned(), when::show_ms);
-        println!("rotating         the old secret works until {until}");
+        say!("rotating         the old secret works until {until}");
     }
-    println!();
+    say!("");
     output::table(["BUCKET", "RIGHTS"], key.buckets.into_iter().map(|grant| [grant.bucket, grant.rights.to_string()]));
     Ok(())
 }

@@ -11,7 +11,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::output;
+use crate::output::{self, say};
 
 /// The layout: which node holds what. Changes are staged, previewed, then applied or reverted.
 #[derive(Subcommand, Debug)]
@@ -129,9 +129,9 @@ async fn apply(client: &Client, all_waiting: bool, json: bool) -> Result<()> {
             &serde_json::json!({ "record": record.number, "epoch": record.epoch, "notes": reply.notes }),
         );
     }
-    println!("applied: record {}, epoch {}", record.number, record.epoch);
+    say!("applied: record {}, epoch {}", record.number, record.epoch);
     for note in reply.notes {
-        println!("note: {note}");
+        say!("note: {note}");
     }
     Ok(())
 }
@@ -141,9 +141,9 @@ fn show(layout: GetLayoutResponse, json: bool) -> Result<()> {
     if json {
         return output::json(&view);
     }
-    println!("record {}, epoch {}, {}; voters: {}", view.record, view.epoch, view.step, view.voters.join(", "));
+    say!("record {}, epoch {}, {}; voters: {}", view.record, view.epoch, view.step, view.voters.join(", "));
     for ring in view.rings {
-        println!("\n{} ring: {} copies over {} zone(s)", ring.ring, ring.replication, ring.zone_redundancy);
+        say!("\n{} ring: {} copies over {} zone(s)", ring.ring, ring.replication, ring.zone_redundancy);
         let rows = ring.members.into_iter().map(|member| {
             let capacity = output::bytes(member.capacity_bytes);
             [member.name, member.zone, capacity, member.partitions.to_string(), member.tags.join(" ")]
@@ -151,10 +151,10 @@ fn show(layout: GetLayoutResponse, json: bool) -> Result<()> {
         output::table(["NODE", "ZONE", "CAPACITY", "PARTITIONS", "TAGS"], rows);
     }
     for change in view.staged {
-        println!("staged: {change}");
+        say!("staged: {change}");
     }
     for node in view.waiting {
-        println!("waiting for a place: {node}");
+        say!("waiting for a place: {node}");
     }
     Ok(())
 }
@@ -255,7 +255,7 @@ fn preview(preview: PreviewLayoutResponse, json: bool) -> Result<()> {
     });
     output::table(["NODE", "ZONE", "PARTITIONS", "USABLE", "TO MOVE"], cells);
     for note in preview.notes {
-        println!("note: {note}");
+        say!("note: {note}");
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `cairn`: the operator's tool, and the server that hosts any set of roles in one process.
 
+#![warn(clippy::print_stdout, reason = "a closed pipe ends commands quietly: output::say")]
+
 mod bench;
 mod bucket;
 mod client;
@@ -112,7 +114,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Bench(arguments) => bench::run(arguments, location()?, json).await?,
         Command::Worker(command) => worker::run(command, &client()?, json).await?,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "cairn", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "cairn", &mut script);
+            output::say!("{}", String::from_utf8(script)?.trim_end());
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,14 +1,44 @@
 //! How commands answer: a table for people, JSON for programs.
 
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, Write as _};
+use std::process::exit;
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+/// What a shell reports of a program that a closed pipe has ended: 128 and the number of SIGPIPE.
+const CLOSED_PIPE: i32 = 141;
+
+/// Prints a line, as `say!` does. Where nobody reads any more (`cairn … | head`) the program ends at once, and
+/// quietly.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::output::line(format_args!($($text)*)) };
+}
+pub(crate) use say;
+
+pub(crate) fn line(text: Arguments<'_>) {
+    let written = writeln!(io::stdout().lock(), "{text}");
+    match written {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => exit(CLOSED_PIPE),
+        Err(error) => {
+            eprintln!("cairn: writing to standard output: {error}");
+            exit(1);
+        }
+    }
+}
+
+/// Prints a line for whoever reads it; one that nobody reads is no reason to end. For servers.
+pub(crate) fn tell(text: &str) {
+    writeln!(io::stdout().lock(), "{text}").ok();
+}
+
 /// One value as indented JSON.
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 
@@ -20,7 +50,7 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<I
     for row in rows {
         table.add_row(row);
     }
-    println!("{table}");
+    say!("{table}");
 }
 
 /// `1536` as `1.5 KiB`.

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::output;
+use crate::output::{self, say};
 
 /// Shows the cluster's nodes and whether it serves. Ends with 1 where it does not.
 #[derive(Args, Debug)]
@@ -83,11 +83,11 @@ pub(crate) async fn run(_: StatusArgs, client: &Client, json: bool) -> Result<Ex
         output::json(&view)?;
         return Ok(code);
     }
-    println!("{}; record {}, epoch {}", if view.ready { "serving" } else { "NOT serving" }, view.record, view.epoch);
+    say!("{}; record {}, epoch {}", if view.ready { "serving" } else { "NOT serving" }, view.record, view.epoch);
     for note in &view.notes {
-        println!("note: {note}");
+        say!("note: {note}");
     }
-    println!();
+    say!("");
     let rows = view.nodes.into_iter().map(|node| {
         let state = node.state();
         // Of roles that keep data; to the others the question does not apply.

@@ -8,7 +8,7 @@ use cairn_rpc::ClusterSecret;
 use clap::Subcommand;
 
 use crate::locate::Location;
-use crate::output;
+use crate::output::{self, say};
 
 /// The cluster's certificates.
 #[derive(Subcommand, Debug)]
@@ -29,7 +29,7 @@ pub(crate) fn run(command: TlsCommand, location: &Location, json: bool) -> Resul
     if json {
         return output::json(&serde_json::json!({ "ca": files[0], "certificate": files[1], "key": files[2] }));
     }
-    println!(
+    say!(
         "grpcurl -cacert {} -cert {} -key {} -servername cairn.internal HOST:PORT list",
         files[0].display(),
         files[1].display(),

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::client::Client;
-use crate::output;
+use crate::output::{self, say};
 
 /// Tokens with which machines join the cluster.
 #[derive(Subcommand, Debug)]
@@ -19,6 +19,6 @@ pub(crate) async fn run(command: TokenCommand, client: &Client, json: bool) -> R
     if json {
         return output::json(&serde_json::json!({ "token": token }));
     }
-    println!("{token}");
+    say!("{token}");
     Ok(())
 }
