@@ -6,6 +6,8 @@
 //!   `what_is_not_built_says_so_and_changes_nothing`).
 //! - **L4** The list is whole: every operation of AWS's own model, and of those that are built every header, parameter
 //!   and element (`./test compatibility`, `the_list_has_all_of_awss_model`).
+//! - **L5** What is built was seen to work once and to be refused twice by boto3 or plain HTTP (`./test compatibility`,
+//!   `boto3_passes_each_feature_group`).
 
 mod elements;
 mod fields;
@@ -70,7 +72,7 @@ pub struct Field {
     pub topic: &'static str,
     pub place: Place,
     pub names: &'static [&'static str],
-    /// Operations that have them; [`EVERY`].
+    /// Operations that have them; [`EVERY`], [`EVERY_OF_A_BUCKET`].
     pub of: &'static [&'static str],
     pub support: Support,
     /// Values that ask for what is not built, each of every name; of elements, the inside of the XML's root. Never
@@ -82,12 +84,17 @@ pub struct Field {
 
 /// Every operation that is built.
 pub const EVERY: &[&str] = &["every operation"];
+/// Every operation that is built and is about a bucket that is there.
+pub const EVERY_OF_A_BUCKET: &[&str] = &["every operation of a bucket that is there"];
+/// Operations that are about none.
+const OF_NO_BUCKET: &[&str] = &["CreateBucket", "ListBuckets"];
 
 impl Field {
     /// Whether an operation has these fields.
     #[must_use]
     pub fn belongs_to(&self, operation: &str) -> bool {
-        self.of == EVERY || self.of.contains(&operation)
+        let every = self.of == EVERY || (self.of == EVERY_OF_A_BUCKET && !OF_NO_BUCKET.contains(&operation));
+        every || self.of.contains(&operation)
     }
 
     const fn new(
@@ -147,11 +154,13 @@ const HEAD: &str = "\
 Made from `gateway/s3/src/compatibility/` by `CAIRN_BLESS=1 cargo test --release -p cairn-s3 --test compatibility`; a test
 keeps both the same. **501**: the request is answered `NotImplemented`, names what is missing, and changes nothing. An
 `x-amz-*` header that is not listed is 501 too; nothing is silently ignored. `./test compatibility` holds the list against
-AWS's own model of the API (botocore's) and walks everything that is 501.
+AWS's own model of the API (botocore's), walks everything that is 501, and runs the boto3 cases: every row that is built
+was seen to work at least once and to be refused at least twice, but where it says that it refuses nothing.
 
 Operations of directory buckets (S3 Express), Object Lambda and Outposts are other services and not listed, but for
-CreateSession and RenameObject, which a bucket's own address may meet. Of answers, every header and element that AWS has
-for what is built is sent; those of what is not built (`x-amz-restore`, `x-amz-replication-status`, …) are not.
+CreateSession and RenameObject, which a bucket's own address may meet. Of answers, every header and element of AWS's
+model was seen, but for those of what is not built (`x-amz-restore`, `x-amz-replication-status`, …):
+`tests/tests/clients/groups/answers.py` names them.
 
 ";
 

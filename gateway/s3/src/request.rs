@@ -133,8 +133,19 @@ struct Head<'a> {
 impl Head<'_> {
     fn service(&self) -> Result<Operation, S3Error> {
         match (self.method, self.sub_resource) {
-            (&Method::GET, None) => self.list_buckets().map(Operation::ListBuckets),
+            (&Method::GET, None) => {
+                self.refuse_expected_owner()?;
+                self.list_buckets().map(Operation::ListBuckets)
+            }
             _ => Err(ErrorCode::MethodNotAllowed.into()),
+        }
+    }
+
+    /// Where there is no bucket yet whose owner could be held against it.
+    fn refuse_expected_owner(&self) -> Result<(), S3Error> {
+        match self.fields.amz("x-amz-expected-bucket-owner")? {
+            None => Ok(()),
+            Some(_) => Err(S3Error::not_implemented("x-amz-expected-bucket-owner in this operation")),
         }
     }
 

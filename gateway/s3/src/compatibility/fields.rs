@@ -2,7 +2,7 @@
 
 use super::Place::{Form, Header, Query};
 use super::Support::{self, No, Partly, Yes};
-use super::{EVERY, Field};
+use super::{EVERY, EVERY_OF_A_BUCKET, Field, OF_NO_BUCKET};
 
 const fn header(
     topic: &'static str,
@@ -88,7 +88,8 @@ pub const FIELDS: &[Field] = &[
     header("aws-chunked body", &["x-amz-decoded-content-length", "x-amz-trailer"], BODIES, Yes("gateway/tests/s3/objects.rs::chunked_bodies_are_decoded")),
     header("body's length", &["Content-Length"], BODIES, Yes("gateway/tests/s3/objects.rs::bodies_of_every_size_come_back")),
     header("leave to send the body", &["Expect"], EVERY, Yes("gateway/tests/s3/listener.rs::continue_is_said_after_authorisation_only")).harmless("what is refused is refused without it too"),
-    header("expected owner", &["x-amz-expected-bucket-owner"], EVERY, Yes("gateway/tests/s3/access.rs::rights_are_checked_for_target_and_source")),
+    header("expected owner", &["x-amz-expected-bucket-owner"], EVERY_OF_A_BUCKET, Yes("gateway/tests/s3/access.rs::rights_are_checked_for_target_and_source")),
+    header("expected owner of no bucket", &["x-amz-expected-bucket-owner"], OF_NO_BUCKET, No).lacking(&["123456789012"]),
     header("requester pays", &["x-amz-request-payer"], EVERY, Yes("gateway/tests/s3/objects.rs::headers_and_metadata_come_back")).harmless("nobody pays here"),
     header("origin of a script", &["Origin"], EVERY, Yes("gateway/tests/s3/cors.rs::answers_and_errors_carry_the_headers")).harmless("it only adds headers to the answer"),
     header("preflight", &["Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"], &["Preflight"], Yes("gateway/tests/s3/cors.rs::preflights_are_judged_by_the_rules_alone")),

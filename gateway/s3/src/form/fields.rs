@@ -155,6 +155,8 @@ impl Form {
     /// meet.
     pub fn upload(&self, bucket: BucketName, now_ms: u64) -> Result<Upload, S3Error> {
         let policy = Policy::parse(self.non_empty("policy").ok_or(ErrorCode::AccessDenied)?)?;
+        // Told before a policy that names it says no, as AWS does.
+        let key = self.key()?;
         if self.non_empty("bucket").is_some_and(|named| named != bucket.as_str()) {
             return Err(S3Error::invalid_argument("bucket", "", "The field bucket names another bucket."));
         }
@@ -162,15 +164,19 @@ impl Form {
         let covered = covered.filter(|name| !PROOF.contains(name) && !is_ignored(name));
         let value = |name: &str| if name == "bucket" { bucket.as_str() } else { self.get(name).unwrap_or_default() };
         let range = policy.check(now_ms, covered, value)?;
-        self.read(bucket.clone(), range)
+        self.read(ObjectRef { bucket: bucket.clone(), key }, range)
     }
 
-    fn read(&self, bucket: BucketName, range: RangeInclusive<u64>) -> Result<Upload, S3Error> {
+    fn key(&self) -> Result<ObjectKey, S3Error> {
         let key = self.non_empty("key").ok_or_else(|| {
             let why = "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the \
                        fields.";
             S3Error::invalid_argument("key", "", why)
         })?;
+        ObjectKey::new(key.as_bytes().to_vec())
+    }
+
+    fn read(&self, object: ObjectRef, range: RangeInclusive<u64>) -> Result<Upload, S3Error> {
         if self.non_empty("tagging").is_some() {
             return Err(S3Error::not_implemented("The form field tagging"));
         }
@@ -187,7 +193,7 @@ impl Form {
         }
         body.require_announced_checksum(&fields)?;
         Ok(Upload {
-            object: ObjectRef { bucket, key: ObjectKey::new(key.as_bytes().to_vec())? },
+            object,
             headers: ObjectHeaders::read(&fields)?,
             metadata: Metadata::read(&fields)?,
             body,

@@ -9,7 +9,7 @@ use super::{Head, conditions};
 use crate::error::{ErrorCode, S3Error};
 use crate::fields::Fields;
 use crate::form;
-use crate::key::ObjectKey;
+use crate::key::{ObjectKey, VersionId};
 use crate::operation::{
     BucketSetting, DeleteObjects, Encoding, ListMultipartUploads, ListObjectVersions, ListObjects, ListObjectsV2,
     Operation, PostForm, Preflight, ReadUnset, Setting, Unset,
@@ -50,6 +50,7 @@ impl Head<'_> {
             (&Method::POST, None) => self.form(bucket),
             (&Method::PUT, None) => {
                 conditions::refuse_all(&self.fields)?;
+                self.refuse_expected_owner()?;
                 Ok(Operation::CreateBucket(bucket))
             }
             (&Method::DELETE, None) => {
@@ -115,12 +116,15 @@ impl Head<'_> {
         let query = self.fields.query();
         let key_marker = text(query, "key-marker");
         let version_id_marker = query.non_empty("version-id-marker").map(str::to_owned);
-        if let (true, Some(marker)) = (key_marker.is_empty(), &version_id_marker) {
-            return Err(S3Error::invalid_argument(
-                "version-id-marker",
-                marker,
-                "A version-id marker cannot be specified without a key marker.",
-            ));
+        if let Some(marker) = &version_id_marker {
+            let why = match (key_marker.is_empty(), VersionId::new(marker)?) {
+                (true, _) => "A version-id marker cannot be specified without a key marker.",
+                (false, VersionId::Other(_)) => "Invalid version id specified",
+                (false, VersionId::Null) => "",
+            };
+            if !why.is_empty() {
+                return Err(S3Error::invalid_argument("version-id-marker", marker, why));
+            }
         }
         Ok(Operation::ListObjectVersions(ListObjectVersions {
             bucket,

@@ -124,6 +124,17 @@ fn fields_that_change_nothing_are_accepted() {
 }
 
 #[test]
+fn an_owner_is_expected_of_a_bucket_that_is_there() {
+    let owner = ("x-amz-expected-bucket-owner", "123456789012");
+    for (method, uri) in [("GET", "/"), ("PUT", "/bucket")] {
+        assert_eq!(code(method, uri, &[EMPTY, owner]), Some(ErrorCode::NotImplemented), "{method} {uri}");
+    }
+    for (method, uri) in [("GET", "/bucket"), ("DELETE", "/bucket"), ("PUT", "/bucket/key")] {
+        assert_eq!(code(method, uri, &[EMPTY, owner]), None, "{method} {uri}");
+    }
+}
+
+#[test]
 fn checksums_that_are_not_built_are_501() {
     for name in ["SHA512", "MD5", "XXHASH64", "XXHASH3", "xxhash128"] {
         let trailer = format!("x-amz-checksum-{}", name.to_ascii_lowercase());
@@ -186,6 +197,7 @@ fn bad_parameters_are_400() {
         ("GET", "/bucket?encoding-type=base64".into(), vec![], ErrorCode::InvalidArgument),
         ("GET", "/bucket?list-type=3".into(), vec![], ErrorCode::InvalidArgument),
         ("GET", "/bucket?versions&version-id-marker=a".into(), vec![], ErrorCode::InvalidArgument),
+        ("GET", "/bucket?versions&key-marker=k&version-id-marker=a".into(), vec![], ErrorCode::InvalidArgument),
         ("GET", "/bucket?acl&policy".into(), vec![], ErrorCode::InvalidArgument),
         ("GET", "/bucket?inventory&continuation-token=a".into(), vec![], ErrorCode::InvalidArgument),
         ("POST", "/bucket?delete".into(), vec![EMPTY], ErrorCode::InvalidRequest),
