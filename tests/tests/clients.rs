@@ -82,15 +82,6 @@ fn boto3_passes_its_script() {
 }
 
 #[test]
-fn boto3_passes_each_feature_group() {
-    with_client(PYTHON, |python, _| {
-        let script = script("boto3_groups.py");
-        println!("{}", python.run([script])?);
-        Ok(())
-    });
-}
-
-#[test]
 fn minio_py_passes_its_script() {
     with_client(PYTHON, |python, _| {
         let script = script("minio_tour.py");
