@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     fn key(byte: u8) -> CustomerKey {
-        CustomerKey::new([byte; 32])
+        CustomerKey::new(&[byte; 32])
     }
 
     fn code(what: Locked, encryption: Option<&Encryption>, key: Option<&CustomerKey>) -> Option<ErrorCode> {

@@ -41,7 +41,7 @@ fn operations_on_bytes_take_keys_and_others_refuse_them() {
     ] {
         let request =
             read(method, uri, &with(&own, &[empty])).unwrap_or_else(|error| panic!("{method} {uri}: {error}"));
-        assert_eq!(request.customer_key, Some(CustomerKey::new(KEY)), "{method} {uri}");
+        assert_eq!(request.customer_key, Some(CustomerKey::new(&KEY)), "{method} {uri}");
         assert_eq!(code(method, uri, &with(&source, &[empty])), Some(ErrorCode::InvalidRequest), "{method} {uri}");
     }
     for (method, uri) in
