@@ -88,7 +88,7 @@ async fn probes(operator: &Operator, owner: &mut S3, round: &str) -> Result<Vec<
     let past = ["key", "expire", "KEY", "--at", "2020-01-01"];
     let expired = add("a key that is expired", denied, BOUND, &[], object, &past).await?;
     let soon = ["key", "expire", "KEY", "--in", "3s"];
-    let expiring = add("a key whose end comes", denied, Duration::from_secs(3), &[], object, &soon).await?;
+    let expiring = add("a key that ends after 3 s", denied, Duration::from_secs(3), &[], object, &soon).await?;
     let grant = add("a grant", denied, BOUND, &[], object, &deny).await?;
     let by_alias = add("a grant, by an alias", denied, BOUND, &[], &format!("/{ALIAS}/in/object"), &deny).await?;
     let make = ["--allow-create-bucket"];
@@ -251,7 +251,59 @@ async fn serves_again(cluster: &Cluster, s3: S3, bucket: &str) -> Result<()> {
     Ok(())
 }
 
-/// A gateway that did not run while a key was deleted knows it from before, and must not believe what it knows.
+/// A key that knows one thing that it may do, and what takes it.
+struct Sleeper {
+    s3: S3,
+    method: Method,
+    path: String,
+    taken_by: Vec<String>,
+    code: &'static str,
+}
+
+/// One for each thing that can be taken; the gateway behind `first` has just served them all.
+async fn sleepers(operator: &Operator, first: &S3, bucket: &str, round: &str) -> Result<Vec<Sleeper>> {
+    let location = format!("/{bucket}");
+    let mut sleepers = Vec::new();
+    for (what, allowed, taken_by, code) in [
+        ("deleted", &["--read"][..], &["key", "delete", "KEY"][..], "InvalidAccessKeyId"),
+        ("expired", &["--read"], &["key", "expire", "KEY", "--at", "2020-01-01"], "AccessDenied"),
+        ("denied", &["--read"], &["bucket", "deny", bucket, "--key", "KEY", "--read"], "AccessDenied"),
+        (
+            "elsewhere",
+            &["--read", "--prefix", "in/"],
+            &["bucket", "deny", bucket, "--key", "KEY", "--read", "--prefix", "in/"],
+            "AccessDenied",
+        ),
+        ("creator", &[], &["key", "set", "KEY", "--allow-create-bucket", "false"], "AccessDenied"),
+    ] {
+        let creates = allowed.is_empty();
+        let key =
+            operator.key(&format!("{what} {round}"), if creates { &["--allow-create-bucket"] } else { &[] }).await?;
+        if !creates {
+            operator.run(&[&["bucket", "allow", bucket, "--key", &key.id], allowed].concat()).await?;
+        }
+        let (method, path) = if creates {
+            (Method::PUT, format!("/{}", key.id.to_lowercase()))
+        } else {
+            (Method::GET, location.clone())
+        };
+        let mut s3 = first.by(&key.id, &key.secret);
+        for _ in 0..3 {
+            let reply = s3.send(method.clone(), &path, sleeper_query(&method), &[], NOTHING).await?;
+            ensure!(matches!(reply.status, 200 | 409), "{what}: {} {}", reply.status, reply.text());
+        }
+        let taken_by = taken_by.iter().map(|text| text.replace("KEY", &key.id)).collect();
+        sleepers.push(Sleeper { s3, method, path, taken_by, code });
+    }
+    Ok(sleepers)
+}
+
+/// GetBucketLocation is answered from memory alone.
+fn sleeper_query(method: &Method) -> &'static [(&'static str, &'static str)] {
+    if method == Method::GET { &[("location", "")] } else { &[] }
+}
+
+/// A gateway that did not run while rights were taken knows them from before, and must not believe what it knows.
 #[test]
 fn a_gateway_that_slept_believes_nothing() {
     with_cluster(Options { nodes: 3, ..Options::default() }, async |cluster| {
@@ -260,40 +312,66 @@ fn a_gateway_that_slept_believes_nothing() {
         let first = S3::first(&cluster.ready)?;
         let other = Operator::through(cluster, "node2", dir.path())?;
         for quorum in [true, false] {
-            let (key, s3) = known_key(&other, &first, &bucket, if quorum { "one" } else { "two" }).await?;
+            let sleepers = sleepers(&other, &first, &bucket, if quorum { "one" } else { "two" }).await?;
             cluster.signal("node1", "gateway", "STOP")?;
-            let began = Instant::now();
-            other.run(&["key", "delete", &key.id]).await?;
+            let mut taken = Instant::now();
+            for sleeper in &sleepers {
+                let command: Vec<&str> = sleeper.taken_by.iter().map(String::as_str).collect();
+                taken = Instant::now();
+                other.run(&command).await?;
+            }
             if !quorum {
                 cluster.kill("node2", "gateway")?;
                 cluster.kill("node3", "gateway")?;
             }
-            pause(BOUND.saturating_sub(began.elapsed()));
-            // It waits in the gateway's socket when the gateway wakes.
-            let mut asking = s3.by(&key.id, &key.secret);
-            let asked = tokio::spawn(async move { asking.send(Method::GET, "/", &[], &[], NOTHING).await });
-            tokio::time::sleep(PACE).await;
-            cluster.signal("node1", "gateway", "CONT")?;
-            let reply = asked.await??;
-            if quorum {
-                refused(&reply, "InvalidAccessKeyId")?;
-                continue;
+            pause(BOUND.saturating_sub(taken.elapsed()));
+            // They wait in the gateway's socket when it wakes.
+            let mut asking = JoinSet::new();
+            for sleeper in sleepers {
+                let mut s3 = sleeper.s3.by(sleeper.s3.access_key(), sleeper.s3.secret_key());
+                asking.spawn(async move {
+                    let query = sleeper_query(&sleeper.method);
+                    let reply = s3.send(sleeper.method.clone(), &sleeper.path, query, &[], NOTHING).await;
+                    reply.map(|reply| (sleeper, reply))
+                });
             }
-            ensure!(reply.status == 503, "without a quorum: {} {}", reply.status, reply.text());
-            ensure!(reply.element("Code").as_deref() == Some("ServiceUnavailable"), "{}", reply.text());
-            cluster.revive("node2", "gateway")?;
-            cluster.revive("node3", "gateway")?;
-            let mut last = None;
-            let mut s3 = s3.by(&key.id, &key.secret);
-            let began = Instant::now();
-            while last != Some(403) {
-                ensure!(began.elapsed() < Duration::from_secs(30), "still {last:?}");
-                last = head_bucket(&mut s3, &bucket).await.ok().map(|reply| reply.status);
-                ensure!(last != Some(200), "a deleted key is served");
+            tokio::time::sleep(PACE * 4).await;
+            cluster.signal("node1", "gateway", "CONT")?;
+            let mut answered = Vec::new();
+            while let Some(answer) = asking.join_next().await {
+                let (sleeper, reply) = answer??;
+                if quorum {
+                    refused(&reply, sleeper.code)?;
+                } else {
+                    ensure!(reply.status == 503, "without a quorum: {} {}", reply.status, reply.text());
+                    ensure!(reply.element("Code").as_deref() == Some("ServiceUnavailable"), "{}", reply.text());
+                }
+                answered.push(sleeper);
+            }
+            if !quorum {
+                cluster.revive("node2", "gateway")?;
+                cluster.revive("node3", "gateway")?;
+                for sleeper in answered {
+                    stays_refused(sleeper).await?;
+                }
             }
         }
         wait_until("all processes run", Duration::from_secs(10), || {
             cluster.pids().into_iter().all(cairn_tests::cluster::alive)
         })
     });
+}
+
+/// Once there is a quorum, the answer is a refusal, and never anything else before it but 503.
+async fn stays_refused(mut sleeper: Sleeper) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        ensure!(began.elapsed() < Duration::from_secs(40), "no answer but 503");
+        let query = sleeper_query(&sleeper.method);
+        let reply = sleeper.s3.send(sleeper.method.clone(), &sleeper.path, query, &[], NOTHING).await?;
+        if reply.status != 503 {
+            return refused(&reply, sleeper.code);
+        }
+        tokio::time::sleep(PACE).await;
+    }
 }
