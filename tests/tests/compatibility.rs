@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cairn_s3::compatibility::{Field, OPERATIONS, Operation, Place, Support, fields};
+use cairn_s3::compatibility::{EVERY, EVERY_OF_A_BUCKET, Field, OPERATIONS, Operation, Place, Support, fields};
 use cairn_tests::cluster::{Cluster, Options, with_cluster};
 use cairn_tests::program::{Client, Program};
 use cairn_tests::s3::{Reply, S3};
@@ -36,11 +36,13 @@ fn list() -> Value {
         json!({ "name": one.name, "request": one.request, "built": built(one.support), "difference": difference })
     };
     let field = |one: &Field| {
+        let every = [EVERY, EVERY_OF_A_BUCKET].contains(&one.of);
         let of: Vec<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
         json!({
             "topic": one.topic,
             "place": one.place.name(),
             "names": one.names,
+            "every": every,
             "of": of.into_iter().filter(|name| one.belongs_to(name)).collect::<Vec<_>>(),
             "built": built(one.support),
             "lacking": one.lacking,

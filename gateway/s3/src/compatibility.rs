@@ -6,8 +6,8 @@
 //!   `what_is_not_built_says_so_and_changes_nothing`).
 //! - **L4** The list is whole: every operation of AWS's own model, and of those that are built every header, parameter
 //!   and element (`./test compatibility`, `the_list_has_all_of_awss_model`).
-//! - **L5** What is built was seen to work once and to be refused twice by boto3 or plain HTTP (`./test compatibility`,
-//!   `boto3_passes_each_feature_group`).
+//! - **L5** What is built was seen to work once and to be refused twice by boto3 or plain HTTP, every field in every
+//!   operation of its row (`./test compatibility`, `boto3_passes_each_feature_group`).
 
 mod elements;
 mod fields;
@@ -155,7 +155,8 @@ Made from `gateway/s3/src/compatibility/` by `CAIRN_BLESS=1 cargo test --release
 keeps both the same. **501**: the request is answered `NotImplemented`, names what is missing, and changes nothing. An
 `x-amz-*` header that is not listed is 501 too; nothing is silently ignored. `./test compatibility` holds the list against
 AWS's own model of the API (botocore's), walks everything that is 501, and runs the boto3 cases: every row that is built
-was seen to work at least once and to be refused at least twice, but where it says that it refuses nothing.
+was seen to work and to be refused at least twice, each of its fields in each of its operations in a request that worked,
+and each of its operations refused because of them, but where it says that it refuses nothing.
 
 Operations of directory buckets (S3 Express), Object Lambda and Outposts are other services and not listed, but for
 CreateSession and RenameObject, which a bucket's own address may meet. Of answers, every header and element of AWS's

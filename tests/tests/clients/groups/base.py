@@ -33,6 +33,8 @@ FIELDS = {row["topic"]: row for row in LIST["fields"]}
 OPERATIONS = {row["name"]: row for row in LIST["operations"]}
 # row -> names of cases in which it worked; row -> how often it was refused.
 worked, refusals = defaultdict(set), Counter()
+# (row, operation, name) that a request which worked has carried; (row, operation) that was refused.
+carried, refused_of = set(), set()
 
 
 class Sent:
@@ -44,11 +46,16 @@ class Sent:
         self.parameters = {name for name, _ in urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query, True)}
         self.body = body if isinstance(body, bytes) else (body or "").encode() if isinstance(body, str) else b""
 
+    def worked(self):
+        return self.as_documented or (self.status is not None and self.status < 400)
+
     def has(self, row):
         """Whether it is one of the row's operations and carries one of its names."""
-        if self.operation not in row["of"]:
-            return False
-        for name in row["names"]:
+        return any(self.names(row))
+
+    def names(self, row):
+        """Those of the row's names that it carries."""
+        for name in row["names"] if self.operation in row["of"] else ():
             match row["place"]:
                 case "header" if name.endswith("*"):
                     found = any(own.startswith(name[:-1].lower()) for own in self.headers)
@@ -61,8 +68,7 @@ class Sent:
                 case _:
                     found = f'name="{name.removesuffix("*")}'.lower().encode() in self.body.lower()
             if found:
-                return True
-        return False
+                yield name
 
 
 log = []
@@ -174,8 +180,11 @@ class Group(unittest.TestCase):
     def account(self, result):
         """What a case that passed has proved; a case that says more than it did fails."""
         case = getattr(self, self._testMethodName)
+        for sent in (sent for sent in log if sent.worked()):
+            for topic, row in FIELDS.items():
+                carried.update((topic, sent.operation, name) for name in sent.names(row))
         for row in getattr(case, "works", ()):
-            fine = [sent for sent in log if sent.as_documented or (sent.status and sent.status < 400)]
+            fine = [sent for sent in log if sent.worked()]
             done = [s for s in fine if (s.has(FIELDS[row]) if row in FIELDS else s.operation == row)]
             if not done:
                 result.addFailure(self, lie(f"nothing that worked was of {row}"))
@@ -191,6 +200,7 @@ class Group(unittest.TestCase):
         for row in getattr(getattr(self, self._testMethodName), "refuses", ()):
             if row in FIELDS and sent.has(FIELDS[row]):
                 self.refused_rows[row] += 1
+                refused_of.add((row, sent.operation))
 
     def put(self, key, body=b"body", **more):
         return s3.put_object(Bucket=self.bucket, Key=key, Body=body, **more)

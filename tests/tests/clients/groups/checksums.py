@@ -66,12 +66,6 @@ class Checksums(Group):
             self.refused(400, "BadDigest", call, ContentMD5="1B2M2Y8AsgTpgAmY7PhCfg==", **more)
             self.refused(400, "InvalidDigest", call, ContentMD5="nonsense", **more)
         self.absent("w")
-        cors = self.path(query="cors")
-        self.denied(400, "BadDigest", signed("PutBucketCors", "PUT", cors, {"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}, CORS))
-        answer = signed("PutBucketCors", "PUT", cors, {}, CORS)
-        self.denied(400, "InvalidRequest", answer)
-        self.assertIn("Content-MD5", answer.element("Message"))
-        self.refused(404, "NoSuchCORSConfiguration", s3.get_bucket_cors, Bucket=self.bucket)
 
     @refuses("announced checksum")
     def test_announced_and_not_sent(self):
@@ -91,13 +85,68 @@ class Checksums(Group):
         self.refused(400, "400", self.head, key="k", ChecksumMode="DISABLED")
 
 
+class Documents(Group):
+    """Digests of XML documents."""
+
+    WEBSITE = b"<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument></WebsiteConfiguration>"
+    LIFECYCLE = (b"<LifecycleConfiguration><Rule><ID>a</ID><Filter/><Status>Enabled</Status><Expiration><Days>1</Days>"
+                 b"</Expiration></Rule></LifecycleConfiguration>")
+    DELETE = b"<Delete><Object><Key>kept</Key></Object></Delete>"
+    ALL = (("DeleteObjects", "POST", "delete", DELETE), ("PutBucketCors", "PUT", "cors", CORS),
+           ("PutBucketLifecycleConfiguration", "PUT", "lifecycle", LIFECYCLE), ("PutBucketWebsite", "PUT", "website", WEBSITE))
+
+    @works("MD5 of the body", "checksum of the body", "announced checksum")
+    def test_of_every_kind(self):
+        rules = [{"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 3}}]
+        for algorithm in ALGORITHMS:
+            to = dict(Bucket=self.bucket, ChecksumAlgorithm=algorithm)
+            s3.delete_objects(Delete={"Objects": [{"Key": "none"}]}, **to)
+            s3.put_bucket_cors(CORSConfiguration={"CORSRules": [{"AllowedOrigins": ["*"], "AllowedMethods": ["GET"]}]}, **to)
+            s3.put_bucket_lifecycle_configuration(LifecycleConfiguration={"Rules": rules}, **to)
+            s3.put_bucket_website(WebsiteConfiguration={"IndexDocument": {"Suffix": "i"}}, **to)
+        for operation, method, query, document in self.ALL:
+            self.assertLess(signed(operation, method, self.path(query=query), body=document, md5=True).status, 300)
+        # AWS asks for no digest of a site's configuration.
+        self.assertEqual(signed("PutBucketWebsite", "PUT", self.path(query="website"), body=self.WEBSITE).status, 200)
+
+    @refuses("announced checksum")
+    def test_announced_and_not_sent(self):
+        part = f"partNumber=1&uploadId={self.begin('no')}"
+        for operation, method, query, body in (*self.ALL, ("UploadPart", "PUT", part, b"x")):
+            path = self.path("no" if operation == "UploadPart" else "", query)
+            for value, status, code in (("SHA256", 400, "InvalidRequest"), ("SHA512", 501, "NotImplemented")):
+                self.denied(status, code, signed(operation, method, path, {"x-amz-sdk-checksum-algorithm": value}, body, md5=True))
+
+    @refuses("MD5 of the body", "checksum of the body")
+    def test_wrong_and_missing_ones(self):
+        for setting in (s3.delete_bucket_cors, s3.delete_bucket_lifecycle, s3.delete_bucket_website):
+            setting(Bucket=self.bucket)
+        self.put("kept")
+        for operation, method, query, document in self.ALL:
+            path = self.path(query=query)
+            self.denied(400, "BadDigest", signed(operation, method, path, {"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}, document))
+            self.denied(400, "InvalidDigest", signed(operation, method, path, {"Content-MD5": "nonsense"}, document))
+            for algorithm, size in SIZES.items():
+                wrong = {f"x-amz-checksum-{algorithm.lower()}": encoded(bytes(size))}
+                self.denied(400, "BadDigest", signed(operation, method, path, wrong, document))
+            if operation != "PutBucketWebsite":
+                answer = signed(operation, method, path, {}, document)
+                self.denied(400, "InvalidRequest", answer)
+                self.assertIn("Content-MD5", answer.element("Message"))
+        self.assertEqual(self.get("kept")["Body"].read(), b"body")
+        self.refused(404, "NoSuchCORSConfiguration", s3.get_bucket_cors, Bucket=self.bucket)
+        self.refused(404, "NoSuchLifecycleConfiguration", s3.get_bucket_lifecycle_configuration, Bucket=self.bucket)
+        self.refused(404, "NoSuchWebsiteConfiguration", s3.get_bucket_website, Bucket=self.bucket)
+
+
 class Chunked(Group):
     def send(self, key, body, trailer, **headers):
         announced = {"x-amz-trailer": "x-amz-checksum-crc32", "x-amz-decoded-content-length": str(len(body)),
                      "Content-Encoding": "aws-chunked"}
         announced.update({name.replace("_", "-"): value for name, value in headers.items()})
         announced = {name: value for name, value in announced.items() if value is not None}
-        return signed("PutObject", "PUT", self.path(key), announced, chunked(body, trailer), streaming=True)
+        operation = "UploadPart" if "uploadId" in key else "PutObject"
+        return signed(operation, "PUT", self.path(key), announced, chunked(body, trailer), streaming=True)
 
     @works("aws-chunked body")
     def test_is_decoded(self):
@@ -107,6 +156,9 @@ class Chunked(Group):
             got = self.get("k", ChecksumMode="ENABLED")
             self.assertEqual((got["Body"].read(), got["ChecksumCRC32"]), (body, crc32(body)))
             self.assertNotIn("ContentEncoding", got)
+            upload = self.begin("k")
+            part = self.send(f"k?partNumber=1&uploadId={upload}", body, b"x-amz-checksum-crc32:" + crc32(body).encode() + b"\r\n")
+            self.assertEqual(part.headers["ETag"], f'"{hashlib.md5(body).hexdigest()}"')
 
     @refuses("aws-chunked body")
     def test_damaged_ones(self):
@@ -118,6 +170,9 @@ class Chunked(Group):
         self.denied(501, "NotImplemented", self.send("no", b"body", trailer, **{"x-amz-trailer": "x-amz-checksum-sha512"}))
         self.denied(411, "MissingContentLength", self.send("no", b"body", trailer, **{"x-amz-decoded-content-length": None}))
         self.denied(400, "IncompleteBody", self.send("no", b"body", trailer, **{"x-amz-decoded-content-length": "5"}))
+        part = f"no?partNumber=1&uploadId={self.begin('no')}"
+        self.denied(400, "BadDigest", self.send(part, b"body", wrong))
+        self.denied(411, "MissingContentLength", self.send(part, b"body", trailer, **{"x-amz-decoded-content-length": None}))
         self.absent("no")
 
 
@@ -158,6 +213,20 @@ class ChecksumsOfParts(Group):
         upload, sent = self.upload("whole", "CRC32", "FULL_OBJECT", [b"only"])
         done = self.complete("whole", upload, sent, ChecksumCRC32=crc32(b"only"), MpuObjectSize=4)
         self.assertEqual(done["ChecksumCRC32"], crc32(b"only"))
+        for algorithm, kind in KINDS:
+            upload, sent = self.upload("whole", algorithm, kind, [b"only"])
+            name = f"Checksum{algorithm}"
+            if kind == "COMPOSITE":
+                of_parts = {"CRC32C": None, "SHA1": hashlib.sha1, "SHA256": hashlib.sha256}[algorithm]
+                if of_parts is None:
+                    continue
+                whole = encoded(of_parts(base64.b64decode(sent[0][name])).digest()) + "-1"
+            else:
+                whole = sent[0][name]
+            done = self.complete("whole", upload, sent, **{name: whole}, ChecksumType=kind)
+            self.assertEqual(done[name], whole)
+        upload, sent = self.upload("whole", "CRC32C", "FULL_OBJECT", [b"only"])
+        self.complete("whole", upload, sent, ChecksumCRC32C=sent[0]["ChecksumCRC32C"])
 
     @refuses("checksum of the whole", "size of the whole")
     def test_another_whole(self):

@@ -38,7 +38,7 @@ class Copies(Group):
         self.copy("two", "one", **held)
         self.copy("two", "one", CopySourceIfNoneMatch=WRONG, CopySourceIfModifiedSince=modified - timedelta(days=1))
         upload = self.begin("two")
-        for number, more in ((1, held), (2, dict(CopySourceIfNoneMatch=WRONG))):
+        for number, more in ((1, held), (2, dict(CopySourceIfNoneMatch=WRONG, CopySourceIfModifiedSince=modified - timedelta(days=1)))):
             self.part_of("one", upload, number, **more)
 
     def part_of(self, source, upload, number, **more):

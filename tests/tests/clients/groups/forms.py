@@ -5,7 +5,7 @@ import hashlib
 import os
 import uuid
 
-from base import FIELDS, MIB, Group, plain, refuses, s3, works
+from base import ALGORITHMS, FIELDS, MIB, Group, plain, refuses, s3, works
 
 
 class Forms(Group):
@@ -52,16 +52,28 @@ class Forms(Group):
     @works("kept headers of a form", "canned ACL of a form", "storage class of a form", "checksum of a form's file",
            "customer's key of a form", "session of a form")
     def test_fields_are_headers(self):
-        kept = {"Content-Type": "image/png", "Cache-Control": "no-store", "x-amz-meta-a": "1", "acl": "private",
+        kept = {"Content-Type": "image/png", "Cache-Control": "no-store", "Content-Disposition": "inline",
+                "Content-Encoding": "gzip", "Content-Language": "de", "Expires": "Thu, 01 Jan 2032 00:00:00 GMT",
+                "x-amz-website-redirect-location": "/there", "x-amz-meta-a": "1", "acl": "private",
                 "x-amz-storage-class": "STANDARD", "x-amz-checksum-sha256": base64.b64encode(hashlib.sha256(b"meow").digest()).decode(),
                 "Content-MD5": base64.b64encode(hashlib.md5(b"meow").digest()).decode(), "x-amz-security-token": ""}
         answer = self.send(self.sign("kept", kept, [{name: value} for name, value in kept.items()]))
         self.assertEqual(answer.status, 204, answer.body)
         head = self.head("kept", ChecksumMode="ENABLED")
         self.assertEqual((head["ContentType"], head["CacheControl"], head["Metadata"]), ("image/png", "no-store", {"a": "1"}))
+        self.assertEqual((head["ContentDisposition"], head["ContentEncoding"], head["ContentLanguage"]), ("inline", "gzip", "de"))
+        self.assertEqual((head["ExpiresString"], head["WebsiteRedirectLocation"]), ("Thu, 01 Jan 2032 00:00:00 GMT", "/there"))
         self.assertEqual(head["ChecksumSHA256"], kept["x-amz-checksum-sha256"])
         self.assertEqual(self.send(self.with_key("secret", os.urandom(32))).status, 204)
         self.refused(400, "400", self.head, key="secret")
+
+    @works("checksum of a form's file")
+    def test_files_are_checked(self):
+        for algorithm in ALGORITHMS:
+            digest = s3.put_object(Bucket=self.bucket, Key="same", Body=b"meow", ChecksumAlgorithm=algorithm)[f"Checksum{algorithm}"]
+            fields = {"x-amz-sdk-checksum-algorithm": algorithm, f"x-amz-checksum-{algorithm.lower()}": digest}
+            self.assertEqual(self.send(self.sign("checked", fields, [{name: value} for name, value in fields.items()])).status, 204)
+            self.assertEqual(self.head("checked", ChecksumMode="ENABLED")[f"Checksum{algorithm}"], digest)
 
     def with_key(self, key, secret, md5_of=None, algorithm="AES256"):
         prefix = "x-amz-server-side-encryption-customer-"

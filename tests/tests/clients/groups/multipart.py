@@ -59,6 +59,7 @@ class Multipart(Group):
             self.refused(404, "NoSuchUpload", self.complete, key="none", upload=upload, parts=part)
             self.refused(404, "NoSuchUpload", s3.list_parts, UploadId=upload, **of)
             self.refused(404, "NoSuchUpload", s3.abort_multipart_upload, UploadId=upload, **of)
+            self.refused(404, "NoSuchUpload", s3.upload_part_copy, UploadId=upload, PartNumber=1, CopySource=f"{self.bucket}/k", **of)
         upload = self.begin("one")
         self.refused(404, "NoSuchUpload", self.part, key="other", upload=upload, number=1)
 

@@ -7,6 +7,10 @@ import os
 from base import ENDPOINT, MIB, Group, Sent, log, refuses, s3, signed, works
 
 NONE = "no-such-bucket-here"
+KEPT = {
+    "ContentType": "text/x", "CacheControl": "max-age=1", "ContentLanguage": "de", "ContentDisposition": "inline",
+    "ContentEncoding": "gzip", "Expires": "Thu, 01 Jan 2032 00:00:00 GMT",
+}
 KEYS = ("a//b", "/a", "a/", ".", "..", "a/../b", "+", "%", "a b", "?", "#", "&", "'\"", "<>&", "😀", "é", "k" * 1024)
 
 
@@ -30,10 +34,7 @@ class Objects(Group):
 
     @works("kept headers", "metadata", "requester pays", "headers of the answer")
     def test_headers_come_back(self):
-        kept = {
-            "ContentType": "text/x", "CacheControl": "max-age=1", "ContentLanguage": "de",
-            "ContentDisposition": "inline", "ContentEncoding": "gzip", "Expires": "Thu, 01 Jan 2032 00:00:00 GMT",
-        }
+        kept = KEPT
         self.put("k", Metadata={"a": "b", "c-d": "e f"}, RequestPayer="requester", **kept)
         for read in (self.head, self.get):
             head = read("k")
@@ -53,17 +54,20 @@ class Objects(Group):
         self.put("k")
         for name in ("ResponseContentType", "ResponseCacheControl"):
             self.refused(400, "InvalidArgument", self.get, key="k", **{name: "a\r\nSet-Cookie: b"})
+            self.refused(400, "400", self.head, key="k", **{name: "a\r\nSet-Cookie: b"})
 
-    @works("metadata", "redirect of a site", "storage class", "canned ACL")
+    @works("kept headers", "metadata", "redirect of a site", "storage class", "canned ACL")
     def test_every_way_to_store_keeps_what_is_asked(self):
         asked = {"Metadata": {"m": "1"}, "WebsiteRedirectLocation": "/there", "StorageClass": "STANDARD",
-                 "ACL": "bucket-owner-full-control"}
+                 "ACL": "bucket-owner-full-control", **KEPT}
         self.put("way/put", **asked)
         self.copy("way/copy", "way/put", MetadataDirective="REPLACE", **asked)
         upload = self.begin("way/parts", **asked)
         self.complete("way/parts", upload, [self.part("way/parts", upload, 1)])
         for key in ("way/put", "way/copy", "way/parts"):
             head = self.head(key)
+            head["Expires"] = head.pop("ExpiresString")
+            self.assertEqual({name: head[name] for name in KEPT}, KEPT, key)
             self.assertEqual((head["Metadata"], head["WebsiteRedirectLocation"]), ({"m": "1"}, "/there"), key)
             self.assertEqual(self.get(key)["WebsiteRedirectLocation"], "/there")
 
@@ -154,6 +158,8 @@ class Deletion(Group):
         self.put("k")
         self.assertEqual(self.get("k", VersionId="null")["Body"].read(), b"body")
         self.assertEqual(self.head("k", VersionId="null")["ContentLength"], 4)
+        seen = s3.get_object_attributes(Bucket=self.bucket, Key="k", VersionId="null", ObjectAttributes=["ObjectSize"])
+        self.assertEqual(seen["ObjectSize"], 4)
 
     @refuses("version")
     def test_other_versions_are_not_there(self):
@@ -162,7 +168,10 @@ class Deletion(Group):
         self.refused(404, "NoSuchVersion", self.get, key="k", VersionId=other)
         self.refused(404, "404", self.head, key="k", VersionId=other)
         self.refused(400, "InvalidArgument", self.get, key="k", VersionId="")
-        self.refused(404, "NoSuchVersion", s3.get_object_tagging, Bucket=self.bucket, Key="k", VersionId=other)
+        of = dict(Bucket=self.bucket, Key="k", VersionId=other)
+        for read in (s3.get_object_tagging, s3.get_object_acl, s3.get_object_retention, s3.get_object_legal_hold, s3.delete_object):
+            self.refused(404, "NoSuchVersion", read, **of)
+        self.refused(404, "NoSuchVersion", s3.get_object_attributes, ObjectAttributes=["ETag"], **of)
         self.assertEqual(self.get("k")["Body"].read(), b"body")
 
     @refuses("deletion of what is locked")

@@ -1,4 +1,5 @@
-"""Every group, then the count: each row that is built worked at least once and was refused at least twice.
+"""Every group, then the count: each row that is built worked at least once and was refused at least twice, each of its
+fields was in a request that worked, and it was refused, of each of its operations.
 
 Run by tests/tests/compatibility.rs: run.py LIST.json WEB_ENDPOINT [unittest's arguments]; with arguments of its own, such
 as `-k ranges`, nothing is counted.
@@ -19,6 +20,14 @@ def short_of_proof():
             continue
         if not base.worked[name]:
             yield f"{name}: no case shows that it works"
+        if "topic" in row and not row["every"]:
+            pairs = [(operation, field) for operation in row["of"] for field in row["names"]]
+            for operation, field in pairs:
+                if (name, operation, field) not in base.carried:
+                    yield f"{name}: {field} of {operation} was in no request that worked"
+            for operation in () if row["harmless"] else row["of"]:
+                if (name, operation) not in base.refused_of:
+                    yield f"{name} of {operation} was never refused"
         if base.refusals[name] < 2 and not row.get("harmless"):
             yield f"{name}: {base.refusals[name]} refusals, and there must be two"
 

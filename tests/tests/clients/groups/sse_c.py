@@ -60,6 +60,9 @@ class CustomerKeys(Group):
         self.denied(400, "InvalidArgument", signed("PutObject", "PUT", self.path("no"), headers, b"x"))
         headers[prefix + "key-MD5"] = base64.b64encode(hashlib.md5(TWO).digest()).decode()
         self.denied(400, "InvalidArgument", signed("PutObject", "PUT", self.path("no"), headers, b"x"))
+        self.refused(400, "InvalidArgument", self.begin, key="no", **own(b"short"))
+        self.put("plain")
+        self.refused(400, "InvalidArgument", self.copy, key="no", source="plain", **own(b"short"))
         self.absent("no")
 
     @works("customer's key", "customer's key of the source")
@@ -78,7 +81,11 @@ class CustomerKeys(Group):
         second = s3.upload_part_copy(**copy, **own(ONE), **source(TWO))["CopyPartResult"]["ETag"]
         listed = s3.list_parts(Bucket=self.bucket, Key="parts", UploadId=upload, **written(ONE))
         self.assertEqual([part["Size"] for part in listed["Parts"]], [5 * MIB, MIB])
-        self.complete("parts", upload, [first, {"PartNumber": 2, "ETag": second}], **written(ONE))
+        wrong = dict(Bucket=self.bucket, Key="parts", UploadId=upload, **written(TWO))
+        self.refused(400, "InvalidRequest", s3.list_parts, **wrong)
+        parts = [first, {"PartNumber": 2, "ETag": second}]
+        self.refused(400, "InvalidRequest", s3.complete_multipart_upload, MultipartUpload={"Parts": parts}, **wrong)
+        self.complete("parts", upload, parts, **written(ONE))
         self.assertEqual(self.get("parts", **own(ONE))["Body"].read(), body)
 
     @works("customer's key", "customer's key of the source")

@@ -53,8 +53,8 @@ class Unset(Group):
         acl = s3.get_object_acl(**of)
         self.assertEqual([(grant["Permission"], grant["Grantee"]["ID"]) for grant in acl["Grants"]], [("FULL_CONTROL", acl["Owner"]["ID"])])
         self.assertEqual(s3.get_object_tagging(**of)["TagSet"], [])
-        self.unset("NoSuchObjectLockConfiguration", s3.get_object_retention, Key="k")
-        self.unset("NoSuchObjectLockConfiguration", s3.get_object_legal_hold, Key="k")
+        self.unset("NoSuchObjectLockConfiguration", s3.get_object_retention, Key="k", VersionId="null")
+        self.unset("NoSuchObjectLockConfiguration", s3.get_object_legal_hold, Key="k", VersionId="null")
 
     def test_objects_that_are_none(self):
         for what in ("acl", "tagging", "retention", "legal_hold"):
