@@ -1,6 +1,6 @@
 //! `cairn key`: access keys of S3 clients.
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use anyhow::{Context as _, Result, ensure};
 use cairn_proto::admin::v1::{ChangeKeyRequest, Expiry, ImportKeyRequest, KeptSecret, Key};
@@ -230,7 +230,7 @@ fn show_secret(key: &NewKey<'_>, json: bool) -> Result<()> {
 /// Secrets never stand on a command line, where every process can read them.
 fn read_secret() -> Result<String> {
     if std::io::stdin().is_terminal() {
-        eprint!("secret key: ");
+        write!(std::io::stderr(), "secret key: ").ok();
     }
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).context("reading the secret key from standard input")?;

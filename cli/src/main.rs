@@ -1,6 +1,6 @@
 //! `cairn`: the operator's tool, and the server that hosts any set of roles in one process.
 
-#![warn(clippy::print_stdout, reason = "a closed pipe ends commands quietly: output::say")]
+#![warn(clippy::print_stdout, clippy::print_stderr, reason = "a closed pipe ends commands quietly: see output")]
 
 mod bench;
 mod bucket;
@@ -91,7 +91,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("cairn: {error:#}");
+            output::complain(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -25,10 +25,15 @@ pub(crate) fn line(text: Arguments<'_>) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::BrokenPipe => exit(CLOSED_PIPE),
         Err(error) => {
-            eprintln!("cairn: writing to standard output: {error}");
+            complain(&format!("writing to standard output: {error}"));
             exit(1);
         }
     }
+}
+
+/// Says on standard error what went wrong, to whoever reads it.
+pub(crate) fn complain(why: &str) {
+    writeln!(io::stderr(), "cairn: {why}").ok();
 }
 
 /// Prints a line for whoever reads it; one that nobody reads is no reason to end. For servers.

@@ -26,6 +26,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::client::Client;
+use crate::output;
 use crate::ready::{self, ProcessReady, ReadyNode};
 use crate::setup::{self, CONFIG_FILE, Place, Web};
 
@@ -239,7 +240,7 @@ const NOT_A_MEMBER: &str = "this machine belongs to no cluster yet. Make a new o
 const A_MEMBER: &str = "this machine belongs to a cluster already; start it without --init and --join-file";
 
 fn refuse(why: &str) -> ExitCode {
-    eprintln!("cairn: {why}");
+    output::complain(why);
     ExitCode::from(2)
 }
 

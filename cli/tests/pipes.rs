@@ -20,6 +20,15 @@ fn a_closed_pipe_ends_a_command_quietly() {
 }
 
 #[test]
+fn an_error_that_nobody_reads_is_one() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+    let status = command.args(["--cluster", "/nonexistent", "status"]).stderr(writer).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
 fn what_cannot_be_written_is_an_error() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_cairn")).args(["completions", "bash"]).stdout(full).output().unwrap();
