@@ -23,6 +23,8 @@ mod encryption;
 mod exchange;
 mod failure;
 mod form;
+#[cfg(test)]
+mod fuzz;
 mod gateway;
 mod http;
 mod list;

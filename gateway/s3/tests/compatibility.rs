@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+// A build for libFuzzer links every test of the package with it (src/fuzz.rs).
+use bolero as _;
+
 use cairn_s3::compatibility::{EVERY, EVERY_OF_A_BUCKET, OPERATIONS, Place, Support, document, fields};
 use cairn_s3::operation::Unset;
 

@@ -17,6 +17,8 @@
 //! - **I3** Removing a block and noting its hole are one batch (`removed_blocks_become_holes`).
 
 mod codec;
+#[cfg(test)]
+mod fuzz;
 
 pub(crate) use codec::{Block, Location};
 

@@ -13,6 +13,8 @@ mod blocks;
 mod config;
 mod directory;
 mod fence;
+#[cfg(test)]
+mod fuzz;
 mod gc;
 mod grpc;
 mod index;

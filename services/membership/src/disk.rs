@@ -8,6 +8,8 @@
 //!   (`a_store_is_held_once`).
 
 mod format;
+#[cfg(test)]
+mod fuzz;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};

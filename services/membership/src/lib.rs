@@ -11,6 +11,8 @@ mod apply;
 mod config;
 mod disk;
 mod exchange;
+#[cfg(test)]
+mod fuzz;
 mod grpc;
 mod keeper;
 mod liveness;

@@ -9,6 +9,8 @@
 //! `range` and `shard` read; `standing` and `identity` are what a store knows of itself; `grpc` is the wire.
 
 mod config;
+#[cfg(test)]
+mod fuzz;
 mod grpc;
 mod hints;
 mod identity;

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use bolero::{check, produce};
 use bytes::Bytes;
+use cairn_testkit::fuzz::{bytes, cuts, pieces};
 
-use super::words::{bytes, cuts, pieces};
 use crate::auth::{Authorization, ChunkSigning, Payload, Rules, Signer, SigningKey};
 use crate::body::{BodySpec, ChunkMode, Framing};
 use crate::checksum::{Algorithm, Checksum, Hasher};

@@ -1,10 +1,11 @@
 //! Signatures: in the header, in the query.
 
 use bolero::{check, produce};
+use cairn_testkit::fuzz::text;
 use http::HeaderValue;
 
 use super::heads::{METHODS, check_error, one_of};
-use super::words::{head, headers, text};
+use super::words::{head, headers};
 use crate::auth::{Authorization, Payload, Rules, Signer, SigningKey};
 use crate::error::{ErrorCode, S3Error};
 

@@ -1,10 +1,10 @@
 //! CORS rules against requests.
 
 use bolero::{ValueGenerator, check, produce};
+use cairn_testkit::fuzz::{list, text};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::heads::one_of;
-use super::words::{list, text};
 use crate::cors::{Cors, RuleText};
 use crate::operation::Preflight;
 

@@ -1,9 +1,9 @@
 //! XML bodies.
 
 use bolero::{check, produce};
+use cairn_testkit::fuzz::{any_text, bytes, list};
 
 use super::heads::check_error;
-use super::words::{any_text, bytes, list};
 use crate::conditions::ETagMatch;
 use crate::error::{ErrorCode, S3Error};
 use crate::xml::{Writer, read};

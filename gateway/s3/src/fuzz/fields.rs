@@ -3,10 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bolero::{check, produce};
+use cairn_testkit::fuzz::{any_text, bytes, text};
 use http::{HeaderMap, HeaderValue};
 use md5::{Digest as _, Md5};
 
-use super::words::{any_text, bytes, text};
 use crate::auth::Payload;
 use crate::checksum::{Algorithm, Checksum};
 use crate::conditions::{ETagMatch, IfRange, ReadConditions, Verdict};

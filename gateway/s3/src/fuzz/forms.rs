@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bolero::{check, produce};
+use cairn_testkit::fuzz::{bytes, cuts, list, pieces, text};
 
 use super::heads::{check_error, one_of};
-use super::words::{bytes, cuts, list, pieces, text};
 use crate::auth::Rules;
 use crate::error::ErrorCode;
 use crate::form::{Event, Form, Multipart, Policy, boundary};

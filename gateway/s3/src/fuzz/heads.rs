@@ -1,8 +1,9 @@
 //! Heads of requests to operations.
 
 use bolero::{ValueGenerator as _, check};
+use cairn_testkit::fuzz::text;
 
-use super::words::{head, headers, text};
+use super::words::{head, headers};
 use crate::error::S3Error;
 use crate::form::boundary;
 use crate::headers::Metadata;

@@ -1,10 +1,11 @@
 //! Requests to web sites, and the way through their rules.
 
 use bolero::{ValueGenerator, check, produce};
+use cairn_testkit::fuzz::{any_text, list, text};
 use http::{HeaderValue, StatusCode, Uri};
 
 use super::heads::{METHODS, check_error, one_of};
-use super::words::{any_text, head, headers, list, text};
+use super::words::{head, headers};
 use crate::site::{Asked, Hosts, SiteRequest, Step, Visit};
 use crate::website::{Condition, KeyChange, Pages, Protocol, Redirect, Rule, Website};
 

@@ -324,4 +324,4 @@ fn small(what: &'static str, number: u32) -> Result<u8, WireError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,6 +7,8 @@
 //! - **Q2** No input makes a decoder panic, and none passes the bounds below (`bounds_are_enforced`).
 
 mod blocks;
+#[cfg(test)]
+mod fuzz;
 mod ranges;
 
 #[cfg(test)]

@@ -248,6 +248,9 @@ impl Buf for Chunks {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use std::task::Waker;
 
@@ -257,7 +260,7 @@ mod tests {
     use super::*;
 
     /// All pieces that `frames` are written as.
-    fn written(frames: &[Frame]) -> Vec<Bytes> {
+    pub(super) fn written(frames: &[Frame]) -> Vec<Bytes> {
         let mut body = FrameWriter::answer(stream::iter(frames.to_vec()));
         let mut cx = Context::from_waker(Waker::noop());
         let mut pieces = vec![];
@@ -267,7 +270,7 @@ mod tests {
         pieces
     }
 
-    fn read(pieces: impl IntoIterator<Item = Bytes>) -> Result<Vec<Frame>, Status> {
+    pub(super) fn read(pieces: impl IntoIterator<Item = Bytes>) -> Result<Vec<Frame>, Status> {
         let mut chunks = Chunks::default();
         let mut frames = vec![];
         for piece in pieces {

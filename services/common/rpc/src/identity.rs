@@ -176,14 +176,14 @@ pub fn require<T>(request: &tonic::Request<T>, roles: &[PeerRole]) -> Result<Pee
 }
 
 /// `cairn://<cluster>/<role>/<store id or ->`.
-fn uri(cluster: ClusterId, role: PeerRole, store: Option<StoreId>) -> String {
+pub(crate) fn uri(cluster: ClusterId, role: PeerRole, store: Option<StoreId>) -> String {
     match store {
         Some(store) => format!("cairn://{cluster}/{}/{store}", role.as_str()),
         None => format!("cairn://{cluster}/{}/-", role.as_str()),
     }
 }
 
-fn parse_uri(uri: &str, cluster: ClusterId) -> Option<(PeerRole, Option<StoreId>)> {
+pub(crate) fn parse_uri(uri: &str, cluster: ClusterId) -> Option<(PeerRole, Option<StoreId>)> {
     let mut parts = uri.strip_prefix("cairn://")?.split('/');
     let (of, role, store) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() || of.parse() != Ok(cluster) {

@@ -7,6 +7,8 @@
 mod call;
 mod connector;
 mod framing;
+#[cfg(test)]
+mod fuzz;
 mod identity;
 pub mod limits;
 mod outbox;

@@ -8,6 +8,8 @@
 //! - **S4** No frame, however malformed, does more than end its own session (`garbage_frames_end_only_their_session`).
 
 mod assembly;
+#[cfg(test)]
+mod fuzz;
 mod serve;
 mod service;
 

@@ -5,6 +5,8 @@
 
 mod ballot;
 mod clock;
+#[cfg(test)]
+mod fuzz;
 mod ids;
 mod names;
 mod rows;

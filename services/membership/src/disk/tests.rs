@@ -7,7 +7,7 @@ use super::*;
 use crate::staged::Change;
 use crate::testing::{first_record, node};
 
-fn saved() -> Saved {
+pub(super) fn saved() -> Saved {
     let mut saved = Saved::new(StoreId([5; 16]), false);
     let record = voters_record(Arc::new(first_record()));
     let mut next = first_record();

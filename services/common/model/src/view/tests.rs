@@ -25,7 +25,7 @@ fn ring(members: u8, bits: u8) -> Ring {
     Ring::new(replication, replication, bits, list.collect(), assignment.collect()).unwrap()
 }
 
-fn view(members: u8, bits: u8, step: Step) -> ClusterView {
+pub(crate) fn view(members: u8, bits: u8, step: Step) -> ClusterView {
     let layouts = match step {
         Step::Empty => 0,
         Step::Stable => 1,

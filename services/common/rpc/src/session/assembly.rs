@@ -72,7 +72,8 @@ impl Assembly {
             },
         };
         self.forget(id);
-        if !last {
+        // Of a caller this far beyond its bound nothing is remembered: what follows is judged as new.
+        if !last && self.partial.len() < MAX_SERVED_CALLS {
             self.partial.insert(id, Partial::Refused);
         }
         Err(refused)
@@ -157,6 +158,18 @@ mod tests {
         assert!(matches!(assembly.on_frame(frame(1, 1, false)), Err(CallError::Invalid(_))));
         assert!(waits(assembly.on_frame(frame(1, 1, true))));
         assert_eq!((assembly.partial.len(), assembly.budget.available_permits()), (0, MAX_RECEIVED_BYTES));
+    }
+
+    #[test]
+    fn refused_requests_are_bounded_too() {
+        let mut assembly = Assembly::new();
+        for id in 0..2 * MAX_SERVED_CALLS {
+            assert!(assembly.on_frame(frame(id as u64, MAX_BODY_BYTES + 1, false)).is_err());
+        }
+        assert_eq!(
+            (assembly.partial.len(), assembly.budget.available_permits()),
+            (MAX_SERVED_CALLS, MAX_RECEIVED_BYTES)
+        );
     }
 
     #[test]
