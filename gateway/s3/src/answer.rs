@@ -54,3 +54,6 @@ fn common_prefixes(xml: &mut Writer, prefixes: &[String], encoding: Option<Encod
         xml.element("CommonPrefixes", |xml| xml.text("Prefix", &encoded(prefix, encoding)));
     }
 }
+
+#[cfg(test)]
+mod tests;

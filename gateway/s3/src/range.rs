@@ -125,6 +125,41 @@ mod tests {
         assert_eq!(resolve("bytes=5-99999999999999999999999", 10), Some((5, 5)));
     }
 
+    /// RFC 9110 §14.1.2: its examples, of a representation of 10,000 bytes; and §14.4: how they are answered.
+    #[test]
+    fn examples_of_rfc_9110() {
+        for (text, first, last) in [
+            ("bytes=0-499", 0, 499),
+            ("bytes=500-999", 500, 999),
+            ("bytes=-500", 9500, 9999),
+            ("bytes=9500-", 9500, 9999),
+            ("bytes=0-0", 0, 0),
+            ("bytes=-1", 9999, 9999),
+            // "If the representation is shorter than the specified suffix-length, the entire representation is used."
+            ("bytes=-10001", 0, 9999),
+            // "A last-pos value greater than or equal to the current length": up to its end.
+            ("bytes=9999-10000", 9999, 9999),
+            // Range units are case-insensitive.
+            ("Bytes=0-499", 0, 499),
+        ] {
+            assert_eq!(resolve(text, 10_000), Some((first, last - first + 1)), "{text}");
+        }
+        for several in
+            ["bytes=0-0,-1", "bytes= 0-999, 4500-5499, -1000", "bytes=500-600,601-999", "bytes=500-700,601-999"]
+        {
+            assert_eq!(ByteRange::parse(several), None, "answered with the whole object, as AWS does: {several}");
+        }
+        for (text, answer) in [
+            ("bytes=0-499", "bytes 0-499/1234"),
+            ("bytes=500-999", "bytes 500-999/1234"),
+            ("bytes=500-", "bytes 500-1233/1234"),
+            ("bytes=-500", "bytes 734-1233/1234"),
+            ("bytes=42-", "bytes 42-1233/1234"),
+        ] {
+            assert_eq!(ByteRange::parse(text).unwrap().resolve(1234).unwrap().content_range(1234), answer);
+        }
+    }
+
     #[test]
     fn unsatisfiable_ranges_are_416_with_the_size() {
         for (text, size) in [("bytes=10-", 10), ("bytes=-0", 10), ("bytes=0-", 0), ("bytes=-1", 0), ("bytes=0-0", 0)] {

@@ -4,6 +4,7 @@ mod accepted;
 mod interop;
 mod mutations;
 mod refused;
+mod suite;
 mod vectors;
 
 use http::request::Parts;

@@ -71,11 +71,13 @@ impl Case {
 }
 
 fn every_mode(body: &[u8], chunk_bytes: usize) -> Vec<Case> {
+    let plain = BodySpec { framing: Framing::Plain, ..spec(ChunkMode::Unsigned, body.len() as u64, None) };
     vec![
         Case::new(ChunkMode::Signed, body, chunk_bytes, None),
         Case::new(ChunkMode::SignedTrailer, body, chunk_bytes, Some(Algorithm::Crc32c)),
         Case::new(ChunkMode::Unsigned, body, chunk_bytes, Some(Algorithm::Sha256)),
         Case::new(ChunkMode::Unsigned, body, chunk_bytes, None),
+        Case { wire: body.to_vec(), spec: plain, server: None },
     ]
 }
 
@@ -97,11 +99,43 @@ fn split_at_every_byte() {
     }
 }
 
+/// However a body arrives, it is refused for the same reason.
+#[test]
+fn errors_are_the_same_at_every_split() {
+    let mut seen = Vec::new();
+    for case in every_mode(b"some body of some length", 10) {
+        let mut wires = vec![case.wire[..case.wire.len() / 2].to_vec(), [case.wire.as_slice(), b"0\r\nmore"].concat()];
+        // Each byte of the frame's words in turn is another one.
+        for at in 0..case.wire.len() {
+            let mut wire = case.wire.clone();
+            wire[at] ^= 0x40;
+            wires.push(wire);
+        }
+        for wire in wires {
+            let whole = case.code(&wire);
+            for at in 1..wire.len() {
+                let split = case.decode([&wire[..at], &wire[at..]]).err().map(|error| error.code());
+                assert_eq!(split, whole, "{at} of {:?} in {:?}", wire.escape_ascii().to_string(), case.spec.framing);
+            }
+            seen.extend(whole.filter(|code| !seen.contains(code)));
+        }
+    }
+    for code in [
+        ErrorCode::IncompleteBody,
+        ErrorCode::InvalidRequest,
+        ErrorCode::MalformedTrailerError,
+        ErrorCode::SignatureDoesNotMatch,
+    ] {
+        assert!(seen.contains(&code), "{code:?}");
+    }
+}
+
 #[test]
 fn empty_bodies_work() {
     for case in every_mode(b"", 20) {
         assert_eq!(case.decode([case.wire.as_slice()]).unwrap().0, b"");
-        assert_eq!(case.code(b""), Some(ErrorCode::IncompleteBody));
+        let ended = (case.spec.framing != Framing::Plain).then_some(ErrorCode::IncompleteBody);
+        assert_eq!(case.code(b""), ended);
     }
 }
 
@@ -111,7 +145,11 @@ fn every_truncation_is_noticed() {
         // Without the line ends at the very end all that matters is there.
         let essential =
             case.wire.len() - case.wire.iter().rev().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        let end = if case.spec.trailer.is_none() { essential + 2 } else { essential };
+        let end = match case.spec.framing {
+            Framing::Plain => case.wire.len(),
+            Framing::Chunked(_) if case.spec.trailer.is_none() => essential + 2,
+            Framing::Chunked(_) => essential,
+        };
         for length in 0..end {
             assert!(case.code(&case.wire[..length]).is_some(), "{length} of {}", case.wire.len());
         }

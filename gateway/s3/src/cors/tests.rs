@@ -78,6 +78,49 @@ fn awss_own_example() {
     assert_eq!(again, cors, "what was put comes back");
 }
 
+/// AWS's guide, "CORS configuration" (example 1) and "How does Amazon S3 evaluate the CORS configuration on a bucket":
+/// a rule is taken where the origin, the method and every header asked for match it, and the first such rule.
+#[test]
+fn awss_first_example_by_request() {
+    let document = b"<CORSConfiguration>
+        <CORSRule><AllowedOrigin>http://www.example1.com</AllowedOrigin><AllowedMethod>PUT</AllowedMethod>
+        <AllowedMethod>POST</AllowedMethod><AllowedMethod>DELETE</AllowedMethod><AllowedHeader>*</AllowedHeader></CORSRule>
+        <CORSRule><AllowedOrigin>http://www.example2.com</AllowedOrigin><AllowedMethod>PUT</AllowedMethod>
+        <AllowedMethod>POST</AllowedMethod><AllowedMethod>DELETE</AllowedMethod><AllowedHeader>*</AllowedHeader></CORSRule>
+        <CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>";
+    let cors = read::cors(document).unwrap();
+    for (origin, method, headers, expected) in [
+        ("http://www.example1.com", "PUT", &["x-amz-meta-a", "content-md5"][..], Some("http://www.example1.com")),
+        ("http://www.example1.com", "DELETE", &[], Some("http://www.example1.com")),
+        ("http://www.example2.com", "POST", &["authorization"], Some("http://www.example2.com")),
+        // Third rule: any origin, GET, and no header beyond the simple ones.
+        ("http://www.example1.com", "GET", &[], Some("*")),
+        ("http://www.example3.com", "GET", &[], Some("*")),
+        ("http://www.example3.com", "GET", &["x-amz-meta-a"], None),
+        ("http://www.example3.com", "PUT", &[], None),
+        ("https://www.example1.com", "PUT", &[], None),
+        ("http://www.example1.com:8080", "PUT", &[], None),
+        ("http://example1.com", "PUT", &[], None),
+        ("http://www.example1.com", "HEAD", &[], None),
+    ] {
+        let grant = cors.preflight(&asked(origin, method, headers));
+        let found = grant.as_ref().map(|grant| grant.origin.to_str().unwrap());
+        assert_eq!(found, expected, "{origin} {method} {headers:?}");
+    }
+    // "The origin may contain one wildcard character": http://*.example.com; AllowedHeader x-amz-*.
+    let cors = self::cors([rule(&["http://*.example.com"], &["GET"], &["x-amz-*"])]);
+    for (origin, header, expected) in [
+        ("http://www.example.com", "x-amz-date", true),
+        ("http://a.b.example.com", "X-AMZ-Meta-A", true),
+        ("http://example.com", "x-amz-date", false),
+        ("https://www.example.com", "x-amz-date", false),
+        ("http://www.example.com", "content-type", false),
+        ("http://www.example.com.evil", "x-amz-date", false),
+    ] {
+        assert_eq!(cors.preflight(&asked(origin, "GET", &[header])).is_some(), expected, "{origin} {header}");
+    }
+}
+
 #[test]
 fn the_first_rule_that_matches_everything_counts() {
     let cors = cors([

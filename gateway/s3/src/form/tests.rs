@@ -235,6 +235,67 @@ fn conditions_are_read_in_any_case_and_strictly() {
     assert!(Policy::parse(&STANDARD.encode("[".repeat(10_000))).is_err(), "deep JSON does not reach the stack's end");
 }
 
+/// AWS's guide, "POST policy": the examples of its sections "Condition matching", one by one, and its date formats.
+#[test]
+fn awss_examples_of_conditions() {
+    let holds = |condition: &str, field: (&str, &str)| {
+        let mut fields = vec![("key", "k")];
+        fields.retain(|(name, _)| *name != field.0);
+        let conditions = if field.0 == "key" { condition.to_owned() } else { format!("{{\"key\":\"k\"}},{condition}") };
+        fields.push(field);
+        match judge(&conditions, &fields) {
+            Ok(_) => true,
+            Err(error) if error.code() == ErrorCode::AccessDenied => false,
+            // The policy lets it pass; that it is not built is another matter.
+            Err(error) => error.code() == ErrorCode::NotImplemented,
+        }
+    };
+    for (condition, field, expected) in [
+        // "Exact matches"
+        (r#"{"acl": "public-read" }"#, ("acl", "public-read"), true),
+        (r#"{"acl": "public-read" }"#, ("acl", "private"), false),
+        (r#"[ "eq", "$acl", "public-read" ]"#, ("acl", "public-read"), true),
+        (r#"[ "eq", "$acl", "public-read" ]"#, ("acl", "public-read "), false),
+        // "Starts with"
+        (r#"["starts-with", "$key", "user/user1/"]"#, ("key", "user/user1/a"), true),
+        (r#"["starts-with", "$key", "user/user1/"]"#, ("key", "user/user1"), false),
+        (r#"["starts-with", "$key", "user/user1/"]"#, ("key", "User/user1/a"), false),
+        // "Matching any content"
+        (r#"["starts-with", "$success_action_redirect", ""]"#, ("success_action_redirect", "http://a/"), true),
+        (r#"["starts-with", "$success_action_redirect", ""]"#, ("success_action_redirect", ""), true),
+        // "Matching content-types in a comma-separated list"
+        (r#"["starts-with", "$Content-Type", "image/"]"#, ("Content-Type", "image/jpg,image/gif,image/png"), true),
+        (r#"["starts-with", "$Content-Type", "image/"]"#, ("Content-Type", "image/jpg,text/html,image/png"), false),
+        (r#"["starts-with", "$Content-Type", "image/"]"#, ("Content-Type", "image/jpg,"), false),
+        (r#"["eq", "$Content-Type", "image/jpg"]"#, ("Content-Type", "image/jpg,image/jpg"), false),
+    ] {
+        assert_eq!(holds(condition, field), expected, "{condition} {field:?}");
+    }
+    // "Specifying ranges"
+    let range = judge(r#"{"key":"k"},["content-length-range", 1048576, 10485760]"#, &[("key", "k")]).unwrap();
+    assert_eq!(range.size, 1_048_576..=10_485_760);
+    // "The expiration date and time, in ISO8601 GMT date format."
+    for (expiration, at) in [
+        ("2013-08-07T12:00:00.000Z", Some(1_375_876_800_000)),
+        ("2013-08-07T12:00:00Z", Some(1_375_876_800_000)),
+        ("2013-08-07T12:00:00.250Z", Some(1_375_876_800_250)),
+        ("2013-08-07T12:00:00", None),
+        ("2013-08-07T12:00:00+02:00", None),
+        ("2013-08-07", None),
+        ("20130807T120000Z", None),
+        ("Wed, 07 Aug 2013 12:00:00 GMT", None),
+    ] {
+        let policy = format!("{{\"expiration\":\"{expiration}\",\"conditions\":[{{\"key\":\"k\"}}]}}");
+        let encoded = STANDARD.encode(policy);
+        let form = form(&[("key", "k"), ("policy", &encoded)]);
+        let code = |now_ms| form.upload("photos".parse().unwrap(), now_ms).err().map(|error| error.code());
+        match at {
+            Some(at) => assert_eq!((code(at - 1), code(at)), (None, Some(ErrorCode::AccessDenied)), "{expiration}"),
+            None => assert_eq!(code(0), Some(ErrorCode::InvalidPolicyDocument), "{expiration}"),
+        }
+    }
+}
+
 #[test]
 fn lengths_are_whole_numbers_and_intersect() {
     let size = |conditions: &str| judge(&format!("{{\"key\":\"k\"}}{conditions}"), &[("key", "k")]).unwrap().size;

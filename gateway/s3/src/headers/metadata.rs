@@ -80,13 +80,56 @@ impl Metadata {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
+    use crate::query::Query;
 
     #[test]
     fn two_kibibytes_and_no_more() {
         let of = |length: usize| Metadata::checked(vec![("k".repeat(48), "v".repeat(length - 48))]);
         assert!(of(2048).is_ok());
         assert_eq!(of(2049).unwrap_err().code(), ErrorCode::MetadataTooLarge);
+    }
+
+    /// RFC 2047's own examples (§8), and what else may stand in a value: nothing is decoded, so that no charset, no
+    /// encoding and no space between words can be lost, and SDKs that decode get what SDKs that encode sent.
+    #[test]
+    fn encoded_words_come_back_as_they_went() {
+        for value in [
+            "=?ISO-8859-1?Q?a?=",
+            "=?ISO-8859-1?Q?a?= b",
+            "=?ISO-8859-1?Q?a?= =?ISO-8859-1?Q?b?=",
+            "=?ISO-8859-1?Q?a?=  =?ISO-8859-1?Q?b?=",
+            "=?ISO-8859-1?Q?a_b?=",
+            "=?ISO-8859-1?Q?a?= =?ISO-8859-2?Q?_b?=",
+            "=?US-ASCII?Q?Keith_Moore?= <moore@cs.utk.edu>",
+            "=?ISO-8859-1?Q?Keld_J=F8rn_Simonsen?= <keld@dkuug.dk>",
+            "=?ISO-8859-1?B?SWYgeW91IGNhbiByZWFkIHRoaXMgeW8=?=",
+            "=?ISO-8859-2?B?dSB1bmRlcnN0YW5kIHRoZSBleGFtcGxlLg==?=",
+            "=?UTF-8?B?w6U=?=",
+            "=?utf-8?q?=C3=A5?=",
+            "=?x-unknown?Q?a?=",
+            "=?UTF-8?X?a?=",
+            "=?UTF-8?Q?not ended",
+            "å ü 猫",
+        ] {
+            let headers = HeaderMap::from_iter([(
+                "x-amz-meta-a".parse().unwrap(),
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            )]);
+            let query = Query::default();
+            let read = Metadata::read(&Fields::new(&headers, &query)).unwrap();
+            assert_eq!(read.get("a"), Some(value));
+            let mut answer = HeaderMap::new();
+            read.write(&mut answer);
+            assert_eq!(answer, headers);
+        }
+        let latin =
+            HeaderMap::from_iter([("x-amz-meta-a".parse().unwrap(), HeaderValue::from_bytes(b"\xe5").unwrap())]);
+        let query = Query::default();
+        let refused = Metadata::read(&Fields::new(&latin, &query)).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::InvalidArgument, "bytes of another charset would not come back");
     }
 
     #[test]
