@@ -40,7 +40,7 @@ pub(crate) fn digest(listed: &[CompletedPart]) -> [u8; 32] {
 /// Puts the listed parts together; parts that are not listed are left out.
 ///
 /// # Errors
-/// `InvalidPart` for one that is not there or is not what the list says, `EntityTooSmall`, `EntityTooLarge`.
+/// `InvalidPart` for one that is not there or is not what the list says, its checksum included, `EntityTooSmall`, `EntityTooLarge`.
 pub(crate) fn assemble(
     listed: &[CompletedPart],
     stored: &BTreeMap<u16, PartRow>,
@@ -63,16 +63,17 @@ pub(crate) fn assemble(
             return Err(Failure::internal("a part's tag is not an MD5"));
         };
         md5s.push(md5);
-        let checksum = declared.and(part.checksum.as_ref());
+        let compared = declared.is_some() || wanted.checksum.is_some();
+        let checksum = part.checksum.as_ref().filter(|_| compared);
         let checksum = checksum.map(|stored| secrecy.open_checksum(stored)).transpose()?;
-        if wanted.checksum.is_some() && declared.is_some() && wanted.checksum != checksum {
+        if wanted.checksum.is_some() && wanted.checksum != checksum {
             return Err(invalid_part(wanted).into());
         }
         sum.push(checksum.as_ref(), part.size)?;
         parts.push(ManifestPart {
             number: wanted.number.into(),
             pages: part.pages.clone(),
-            checksum: part.checksum.clone(),
+            checksum: declared.and(part.checksum.clone()),
             salt: part.salt,
         });
     }
@@ -198,6 +199,23 @@ mod tests {
         let made =
             assemble(&list(&[1]), &full, Some((Algorithm::Crc64Nvme, Kind::FullObject)), &Secrecy::PLAIN).unwrap();
         assert_eq!(made.checksum, Some(ObjectChecksum::whole(Hasher::of(Algorithm::Crc64Nvme, b"x"))));
+    }
+
+    #[test]
+    fn what_is_listed_is_compared_though_nothing_was_declared() {
+        let parts = stored(&[(1, 1), (2, 1)], Some(Algorithm::Crc32));
+        let listing = |checksum| {
+            let mut listed = list(&[1]);
+            listed[0].checksum = Some(checksum);
+            listed
+        };
+        let made = assemble(&listing(Hasher::of(Algorithm::Crc32, b"x")), &parts, None, &Secrecy::PLAIN).unwrap();
+        assert_eq!((made.checksum, made.parts[0].checksum.clone()), (None, None), "it is no property of the object");
+        for wrong in [Hasher::of(Algorithm::Crc32, b"y"), Hasher::of(Algorithm::Sha1, b"x")] {
+            assert_eq!(code(&listing(wrong), &parts), Some(ErrorCode::InvalidPart));
+        }
+        let bare = stored(&[(1, 1)], None);
+        assert_eq!(code(&listing(Hasher::of(Algorithm::Crc32, b"x")), &bare), Some(ErrorCode::InvalidPart));
     }
 
     #[test]

@@ -95,7 +95,7 @@ async fn begin(
     judge_early(x, upload.key.as_bytes(), &request.conditions).await?;
     let stored: BTreeMap<_, _> = x.core.parts(&x.op(), upload.id, 0, ALL_PARTS).await?.into_iter().collect();
     let declared = row.checksum.map(|(algorithm, kind)| (convert::algorithm(algorithm), convert::kind(kind)));
-    let secrecy = secrecy(x, row)?;
+    let secrecy = secrecy(x, row, listed)?;
     let made = assemble(listed, &stored, declared, &secrecy)?;
     compare(&made, request)?;
     x.check_quota(upload.key.as_bytes(), made.size, None).await?;
@@ -132,8 +132,9 @@ async fn begin(
 }
 
 /// A Complete needs an encrypted upload's key only where checksums must be read.
-fn secrecy(x: &Exchange, row: &UploadRow) -> Result<Secrecy, Failure> {
-    if x.customer_key.is_some() || row.checksum.is_some() { unlock(x, row) } else { Ok(Secrecy::PLAIN) }
+fn secrecy(x: &Exchange, row: &UploadRow, listed: &[CompletedPart]) -> Result<Secrecy, Failure> {
+    let compares = row.checksum.is_some() || listed.iter().any(|part| part.checksum.is_some());
+    if x.customer_key.is_some() || compares { unlock(x, row) } else { Ok(Secrecy::PLAIN) }
 }
 
 fn stored_checksum(x: &Exchange, secrecy: &Secrecy, checksum: &ObjectChecksum) -> Result<Checksum, Failure> {

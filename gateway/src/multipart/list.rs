@@ -35,6 +35,8 @@ pub(crate) async fn parts(x: &Exchange, request: ListParts) -> Answer {
     // Who only counts parts may do without the key: their checksums are encrypted, and left out.
     let secrecy = x.customer_key.is_some().then(|| unlock(x, &row)).transpose()?;
     let shown = secrecy.as_ref().or(row.encryption.is_none().then_some(&Secrecy::PLAIN));
+    // What the upload did not declare was for each part's transfer, and is no property of the upload.
+    let shown = shown.filter(|_| row.checksum.is_some());
     let parts = found.iter().map(|(number, part)| entry(*number, part, shown)).collect::<Result<_, _>>()?;
     let listing = PartListing {
         request: &request,

@@ -49,7 +49,7 @@ pub(crate) async fn upload(x: &Exchange, part: UploadPart, body: &mut Payload<'_
     let target = target(x, &upload)?;
     let stored = x.core.store_body(x.op, &target, part.length, body.wanted(declared), &seal, body).await?;
     body.verify(&stored.digests)?;
-    let place = Place { upload: &upload, row: &row, number: part.part_number };
+    let place = Place { upload: &upload, number: part.part_number };
     let (etag, checksum, _) = keep(x, &place, &secrecy, seal.salt(), stored).await?;
     let mut response = bare(StatusCode::OK);
     set(response.headers_mut(), ETAG, &etag.quoted());
@@ -93,7 +93,7 @@ pub(crate) async fn copy(x: &Exchange, part: UploadPartCopy) -> Answer {
             x.core.store_body(x.op, &target, length, wanted, &seal, &mut bytes).await?
         }
     };
-    let place = Place { upload: &upload, row: &row, number: part.part_number };
+    let place = Place { upload: &upload, number: part.part_number };
     let (etag, checksum, modified_unix_ms) = keep(x, &place, &secrecy, seal.salt(), stored).await?;
     let result = CopyResult { etag, modified_unix_ms, checksum: checksum.map(ObjectChecksum::whole) };
     let mut response = xml(result.to_part_xml());
@@ -134,7 +134,6 @@ pub(super) fn unlock(x: &Exchange, row: &UploadRow) -> Result<Secrecy, Failure> 
 /// The place of a part.
 struct Place<'a> {
     upload: &'a Upload<'a>,
-    row: &'a UploadRow,
     number: u16,
 }
 
@@ -156,8 +155,8 @@ async fn keep(
     let (upload, entropy) = (place.upload, x.core.entropy.as_ref());
     let etag = secrecy.etag(stored.digests.md5, entropy);
     let last_modified_ms = x.core.clock.now_ms();
-    // What the upload did not declare was for this transfer only.
-    let checksum = stored.digests.checksum.filter(|_| place.row.checksum.is_some());
+    // Also what the upload did not declare: a Complete may list it, and it is compared then.
+    let checksum = stored.digests.checksum;
     let part = PartRow {
         size: stored.size,
         etag: etag.to_string(),
@@ -169,5 +168,5 @@ async fn keep(
     let envelope = Envelope { owner: upload.id.to_bytes(), value: part.encode(), ..Envelope::default() };
     let key = keys::part(upload.id, place.number);
     x.core.cluster.write(&x.op(), key, x.core.new_op(), Some(envelope)).await?;
-    Ok((etag, stored.digests.checksum, last_modified_ms))
+    Ok((etag, checksum, last_modified_ms))
 }

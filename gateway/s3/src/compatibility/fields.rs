@@ -119,6 +119,7 @@ pub const FIELDS: &[Field] = &[
     header("canned ACL", &["x-amz-acl"], STORES_AND_BUCKETS, Partly("`private` and `bucket-owner-full-control` change nothing; others are 501", "tests/tests/s3.rs::unset_configuration_is_its_own_404_and_a_refused_one_stays_unset")).lacking(&["public-read", "public-read-write", "authenticated-read", "aws-exec-read", "bucket-owner-read", "log-delivery-write"]),
     header("grants", &["x-amz-grant-full-control", "x-amz-grant-read", "x-amz-grant-read-acp", "x-amz-grant-write-acp"], STORES_AND_BUCKETS, No).lacking(&["id=a"]),
     header("grant to write", &["x-amz-grant-write"], &["CreateBucket"], No).lacking(&["id=a"]),
+    header("body of a part of what is there", &["Content-Range"], BODIES, No).lacking(&["bytes 0-3/10"]),
     header("append", &["x-amz-write-offset-bytes"], &["PutObject"], No).lacking(&["0"]),
 
     // Conditions.

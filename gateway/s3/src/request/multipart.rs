@@ -79,6 +79,7 @@ impl Head<'_> {
     fn upload_part(&self, object: ObjectRef, upload: UploadId) -> Result<UploadPart, S3Error> {
         conditions::refuse_all(&self.fields)?;
         self.refuse_copy_fields()?;
+        self.refuse_content_range()?;
         self.body.require_announced_checksum(&self.fields)?;
         Ok(UploadPart {
             object,

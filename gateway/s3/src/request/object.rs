@@ -73,6 +73,7 @@ impl Head<'_> {
     fn put_object(&self, object: ObjectRef) -> Result<PutObject, S3Error> {
         self.refuse_unused_parameters(&["partNumber", "versionId"])?;
         self.refuse_copy_fields()?;
+        self.refuse_content_range()?;
         self.body.require_announced_checksum(&self.fields)?;
         Ok(PutObject {
             object,
@@ -162,6 +163,14 @@ impl Head<'_> {
                 let message = format!("{name} is there without x-amz-copy-source.");
                 Err(S3Error::with_message(ErrorCode::InvalidRequest, message))
             }
+        }
+    }
+
+    /// `Content-Range`: the body is meant for a part of what is there, and would replace it whole.
+    pub(super) fn refuse_content_range(&self) -> Result<(), S3Error> {
+        match self.fields.header("content-range")? {
+            None => Ok(()),
+            Some(_) => Err(S3Error::not_implemented("Content-Range")),
         }
     }
 

@@ -255,6 +255,19 @@ class ChecksumsOfParts(Group):
         upload, sent = self.upload("no", "CRC32", "FULL_OBJECT", [b"only"])
         self.refused(400, "InvalidRequest", self.complete, key="no", upload=upload, parts=sent, ChecksumType="COMPOSITE")
 
+    @works("checksums of parts")
+    @refuses("checksums of parts")
+    def test_parts_of_an_upload_that_declared_nothing(self):
+        answer = signed("CreateMultipartUpload", "POST", self.path("bare", "uploads="))
+        upload = answer.element("UploadId")
+        part = signed("UploadPart", "PUT", self.path("bare", f"partNumber=1&uploadId={upload}"), {"x-amz-checksum-crc32": crc32(b"only")}, b"only")
+        listed = {"PartNumber": 1, "ETag": part.headers["ETag"]}
+        for wrong in ({"ChecksumCRC32": "AAAAAA=="}, {"ChecksumSHA1": encoded(bytes(20))}):
+            self.refused(400, "InvalidPart", self.complete, key="bare", upload=upload, parts=[{**listed, **wrong}])
+        self.absent("bare")
+        self.complete("bare", upload, [{**listed, "ChecksumCRC32": crc32(b"only")}])
+        self.assertEqual(self.get("bare")["Body"].read(), b"only")
+
     @refuses("checksums of parts")
     def test_parts_are_what_they_were(self):
         upload, sent = self.upload("no", "SHA256", "COMPOSITE", [b"only"])

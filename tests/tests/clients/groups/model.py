@@ -20,7 +20,7 @@ OLDER = {
 }
 # What AWS documents outside its model: HTTP's and the signature's own, CORS, and what an operation is known by.
 BESIDE = {
-    "Authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-decoded-content-length", "x-amz-trailer", "Expect",
+    "Authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-decoded-content-length", "x-amz-trailer", "Expect", "Content-Range",
     "Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers", "list-type", "X-Amz-Algorithm",
     "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature",
 }

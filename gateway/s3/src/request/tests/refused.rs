@@ -163,6 +163,8 @@ fn preconditions_are_never_dropped() {
     for (method, uri, name, value) in [
         ("PUT", "/bucket/key", "if-none-match", "\"a\""),
         ("PUT", "/bucket/key", "if-unmodified-since", date),
+        ("PUT", "/bucket/key", "content-range", "bytes 0-3/10"),
+        ("PUT", part.as_str(), "content-range", "bytes 0-3/10"),
         ("PUT", "/bucket/key", "if-modified-since", date),
         ("DELETE", "/bucket/key", "if-none-match", "*"),
         ("DELETE", "/bucket/key", "if-unmodified-since", date),
