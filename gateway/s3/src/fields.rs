@@ -28,7 +28,8 @@ impl<'a> Fields<'a> {
             if index > 0 {
                 joined.push(',');
             }
-            joined.push_str(text.trim());
+            // White space as HTTP has it: Unicode's other kinds are part of the value.
+            joined.push_str(text.trim_matches([' ', '\t']));
         }
         Ok((!joined.is_empty()).then_some(joined))
     }
@@ -108,6 +109,15 @@ mod tests {
         let fields = Fields::new(&headers, &query);
         assert_eq!(fields.header("if-none-match").unwrap().as_deref(), Some("\"a\",\"b\""));
         assert_eq!(fields.header("cache-control"), Ok(None));
+    }
+
+    #[test]
+    fn only_https_white_space_is_trimmed() {
+        let query = Query::default();
+        let mut headers = HeaderMap::new();
+        let value = "\u{85}\u{a0}a\u{2003}";
+        headers.insert("x-amz-meta-a", format!(" {value}\t").parse().unwrap());
+        assert_eq!(Fields::new(&headers, &query).header("x-amz-meta-a").unwrap().as_deref(), Some(value));
     }
 
     #[test]
